@@ -1,0 +1,30 @@
+"""The one exception users see, and the words for a name that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MrinbError(Exception):
+    """A problem the user can mend: its message is one line that says what and what to do.
+
+    The command line prints it and exits with code 2; a notebook shows it as the last line.
+    """
+
+
+def unknown(kind: str, name: object, valid: Iterable[str]) -> MrinbError:
+    """Build the error for a name that is not among the valid ones.
+
+    Args:
+        kind: what the name stands for, such as ``"model"``.
+        name: the name as given.
+        valid: every name that would have been accepted.
+
+    Returns:
+        The error, naming the nearest valid names first.
+    """
+    names = list(valid)
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return MrinbError(f"unknown {kind} {str(name)!r}: {hint}valid: {', '.join(names)}")
