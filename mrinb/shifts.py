@@ -1,0 +1,63 @@
+"""Which distributions are P and which are Q in each experiment of the paper.
+
+``section3.anatomy.P`` reads like the paper. Figure 3's panel for anatomies swaps the labels (it
+calls the brain P); here, as in the text of Section 3, P are the knees.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.errors import unknown
+from mrinb.pools import Pool
+
+
+class Shift(NamedTuple):
+    """Two pools that differ in one attribute of the data.
+
+    Attributes:
+        name: ``anatomy``, ``contrast`` or ``field``.
+        P, Q: the two pools, named as in the paper's text.
+        p_label, q_label: words for figures.
+    """
+
+    name: str
+    P: Pool
+    Q: Pool
+    p_label: str
+    q_label: str
+
+
+class Section(NamedTuple):
+    """The shifts of one section of the paper."""
+
+    anatomy: Shift
+    contrast: Shift
+    field: Shift
+
+    def select(self, name: str) -> tuple[Shift, ...]:
+        """The shifts that a parameter asks for: one by name, or ``all``.
+
+        Raises:
+            MrinbError: no shift has this name.
+        """
+        if name == "all":
+            return tuple(self)
+        if name not in self._fields:
+            raise unknown("shift", name, [*self._fields, "all"])
+        return (getattr(self, name),)
+
+
+def _field(tesla: float) -> Pool:
+    return Pool.of(*(d.name for d in DISTRIBUTIONS.values() if d.scanner.field_t == tesla))
+
+
+section3 = Section(
+    anatomy=Shift("anatomy", Pool.of("knee/*"), Pool.of("brain/*"), "knee", "brain"),
+    contrast=Shift(
+        "contrast", Pool.of("knee/PD-*"), Pool.of("knee/PDFS-*"), "knee PD", "knee PDFS"
+    ),
+    field=Shift("field", _field(3.0), _field(1.5), "3 T", "1.5 T"),
+)
+"""Section 3: 6 knee against 10 brain distributions, PD against PDFS knees, 3 T against 1.5 T."""

@@ -1,0 +1,185 @@
+"""What a result is made from: frozen descriptions with a canonical string and a key.
+
+Keys are chained: an evaluation holds its training, a training its data. Whatever does not change
+a number (profile name, workers, device, where files lie) is in ``Context``, not in a spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "val", "test"]
+
+
+class Spec(BaseModel):
+    """A frozen, hashable description of one result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str] = "spec"
+
+    def canonical(self) -> str:
+        """The one JSON text of this spec: sorted keys, no spaces."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """20 hexadecimal digits of the SHA-256 of kind and canonical text."""
+        text = f"{self.kind}:{self.canonical()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class SimulatorSpec(Spec):
+    """How simulated files of one distribution and split are made.
+
+    Attributes:
+        size: target matrix of a distribution whose full size is 320; others scale with it.
+        coils: at most so many receiver coils.
+        subjects: number of subjects, one volume each.
+        slices: slices a volume.
+        seed: seed of anatomy, contrast and noise.
+        versions: versions of the modules that made them, as sorted (module, version) pairs.
+    """
+
+    kind: ClassVar[str] = "simulator"
+    size: int
+    coils: int
+    subjects: int
+    slices: int
+    seed: int = 0
+    versions: tuple[tuple[str, int], ...] = ()
+
+
+class DataSpec(Spec):
+    """One split of one distribution.
+
+    Attributes:
+        distribution: name in the catalogue.
+        split: ``train``, ``val`` or ``test``.
+        simulator: how simulated files are made, or None for files found in a data root.
+        digest: digest of the files found (name, size, header, max), or None if simulated.
+        limit: at most so many slices, whole volumes in seeded order; None keeps all.
+    """
+
+    kind: ClassVar[str] = "data"
+    distribution: str
+    split: Split
+    simulator: SimulatorSpec | None = None
+    digest: str | None = None
+    limit: int | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether these data come from the simulator."""
+        return self.simulator is not None
+
+
+class SamplingSpec(Spec):
+    """Undersampling of k-space along the phase-encoding direction.
+
+    Attributes:
+        mask: ``equispaced`` (exact stride, the paper's code), ``equispaced_fraction`` (adjusted
+            stride, fastMRI) or ``random``.
+        accelerations: nominal accelerations; training draws one of them for each mini-batch.
+        center_fractions: fraction of fully sampled central lines for each acceleration.
+    """
+
+    kind: ClassVar[str] = "sampling"
+    mask: Literal["equispaced", "equispaced_fraction", "random"] = "equispaced"
+    accelerations: tuple[int, ...] = (4,)
+    center_fractions: tuple[float, ...] = (0.08,)
+
+
+class ModelSpec(Spec):
+    """A network and its size.
+
+    Attributes:
+        name: ``unet``; later ``vit`` and ``varnet``.
+        options: sorted (name, value) pairs such as (("channels", 32), ("pools", 4)).
+    """
+
+    kind: ClassVar[str] = "model"
+    name: str
+    options: tuple[tuple[str, int | float], ...] = ()
+
+    def option(self, name: str) -> Any:
+        """Value of one option."""
+        return dict(self.options)[name]
+
+
+class TrainSpec(Spec):
+    """One training run (Appendix B.2).
+
+    Attributes:
+        pool: the pool's expanded string form (``Pool.expanded``).
+        data: the train splits of the pool's distributions, in catalogue order.
+        model: the network.
+        sampling: the masks drawn in training.
+        epochs: passes over the pool; the schedule spans them.
+        learning_rate: the largest of the schedule.
+        batch_size: slices a step.
+        clip: global l2 norm at which gradients are clipped.
+        seed: seed of initialisation, order, masks and the pool's subsample.
+        checkpoints: epochs after which weights are kept; the last epoch always is.
+        version: version of the trainer.
+    """
+
+    kind: ClassVar[str] = "train"
+    pool: str
+    data: tuple[DataSpec, ...]
+    model: ModelSpec
+    sampling: SamplingSpec = SamplingSpec()
+    epochs: int
+    learning_rate: float = 1e-3
+    batch_size: int = 1
+    clip: float = 1.0
+    seed: int = 0
+    checkpoints: tuple[int, ...] = ()
+    version: int = 1
+
+
+class EvalSpec(Spec):
+    """Scores of one reconstruction method on one split of one distribution.
+
+    Attributes:
+        train: the training run, or None for the zero-filled reconstruction.
+        epoch: checkpoint that is evaluated; None is the last.
+        data: the split that is evaluated.
+        sampling: the masks, one for each volume, from the volume's name alone.
+        metrics: (metric, version) pairs.
+    """
+
+    kind: ClassVar[str] = "eval"
+    train: TrainSpec | None
+    epoch: int | None = None
+    data: DataSpec
+    sampling: SamplingSpec = SamplingSpec()
+    metrics: tuple[tuple[str, int], ...] = ()
+
+
+class ExhibitSpec(Spec):
+    """Arrays that a figure or widget shows.
+
+    Attributes:
+        name: what is shown, such as ``reconstruction`` or ``reference`` (a function in exhibits).
+        train: the training run whose reconstructions are shown, if any.
+        data: the split shown, if any.
+        sampling: the masks.
+        options: sorted (name, value) pairs particular to the exhibit.
+        version: version of the exhibit's function.
+    """
+
+    kind: ClassVar[str] = "exhibit"
+    name: str
+    train: TrainSpec | None = None
+    data: DataSpec | None = None
+    sampling: SamplingSpec = SamplingSpec()
+    options: tuple[tuple[str, int | float | str], ...] = ()
+    version: int = 1
+
+    def option(self, name: str) -> Any:
+        """Value of one option."""
+        return dict(self.options)[name]

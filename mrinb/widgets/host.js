@@ -1,0 +1,245 @@
+// Shared by every widget: it is put in front of the widget's own module, so that each is one file.
+// A widget's module ends with `export default { render }`. In Jupyter, anywidget calls `render` with
+// its model; in a stored page `mount` does, with a stand-in model over the state kept in the page.
+
+let lastId = 0;
+const uid = (what) => `mrinb-${what}-${Date.now().toString(36)}-${++lastId}`;
+
+function build(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+const h = (tag, attributes, ...children) => build(document.createElement(tag), attributes, children);
+const svg = (tag, attributes, ...children) =>
+  build(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const fixed = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+
+/** A label above its control; `control` may be followed by an output. */
+function field(label, control, ...rest) {
+  control.id ||= uid("control");
+  return h("div", { class: "mrinb-field" }, h("label", { for: control.id }, label), control, ...rest);
+}
+
+function select(options, onchange) {
+  const node = h("select", { onchange: () => onchange(node.value) });
+  for (const [value, label] of options) node.append(h("option", { value }, label));
+  return node;
+}
+
+function range(min, max, step, oninput) {
+  return h("input", { type: "range", min, max, step, oninput: (event) => oninput(+event.target.value) });
+}
+
+function checkbox(label, onchange) {
+  const input = h("input", { type: "checkbox", onchange: () => onchange(input.checked) });
+  return { input, node: h("label", { class: "mrinb-check" }, input, label) };
+}
+
+/** Run `draw` once in the next frame, however often it is asked for. */
+function oncePerFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}
+
+/** Set several values, tell the kernel (if there is one) once. */
+function change(model, values) {
+  for (const [key, value] of Object.entries(values)) model.set(key, value);
+  model.save_changes();
+}
+
+// --- images -------------------------------------------------------------------------------------
+
+/** Decode a data URI now, so that drawing it later costs no decoding. */
+async function bitmap(uri) {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  return createImageBitmap(image);
+}
+
+function blank(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
+}
+
+/** A canvas as sharp as the screen, whatever its size in the page; `onresize` redraws it. */
+function fit(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+  const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  return canvas.getContext("2d");
+}
+
+// --- sidecars: classic scripts, which load from disk too ------------------------------------------
+
+const sidecars = (window.__mrinb_sidecars ??= { loaded: new Map(), asked: new Map() });
+window.__mrinb_sidecar ??= (key, content) => sidecars.loaded.set(key, content);
+
+/** The content of the sidecar KEY, by adding its script to the page; a failure can be tried again. */
+function sidecar(key, src) {
+  if (sidecars.loaded.has(key)) return Promise.resolve(sidecars.loaded.get(key));
+  if (!sidecars.asked.has(key)) {
+    const asked = new Promise((resolve, reject) => {
+      const script = h("script", { src });
+      const fail = () => reject(new Error(`cannot load ${src}`));
+      script.addEventListener("error", fail);
+      script.addEventListener("load", () =>
+        sidecars.loaded.has(key) ? resolve(sidecars.loaded.get(key)) : fail(),
+      );
+      document.head.append(script);
+    });
+    asked.catch(() => sidecars.asked.delete(key));
+    sidecars.asked.set(key, asked);
+  }
+  return sidecars.asked.get(key);
+}
+
+// --- state in the page's address ------------------------------------------------------------------
+
+const encode = (text) =>
+  encodeURIComponent(text).replaceAll("%2B", "+").replaceAll("%2F", "/").replaceAll("%20", "_");
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function hashEntries() {
+  const entries = location.hash.slice(1).split("&").filter((entry) => entry.includes("="));
+  return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]));
+}
+
+/**
+ * Keep a widget's state in the address as `#NAME=key:value,key:value`, beside other widgets'.
+ * `fields` are {key, trait, write(value) -> text, read(text) -> value or undefined}; a field that
+ * still has its first value is left out unless it is `always` written.
+ * Returns { link() } or null where the page is not ours (live in Jupyter).
+ */
+function bindAddress(model, root, fields) {
+  if (!model.page) return null;
+  const taken = (window.__mrinb_names ??= new Set());
+  let name = model.get("name");
+  for (let n = 2; taken.has(name); n++) name = `${model.get("name")}${n}`;
+  taken.add(name);
+  root.dataset.name = name;
+
+  const first = new Map(fields.map(({ trait }) => [trait, model.get(trait)]));
+  const entry = () =>
+    `${name}=` +
+    fields
+      .filter(({ trait, always }) => always || model.get(trait) !== first.get(trait))
+      .map(({ key, trait, write }) => `${key}:${encode(write(model.get(trait)))}`)
+      .join(",");
+  let applying = false;
+  let timer = 0;
+
+  const apply = () => {
+    const text = hashEntries().get(name);
+    if (!text) return false;
+    const given = new Map();
+    for (const pair of text.slice(name.length + 1).split(",")) {
+      const colon = pair.indexOf(":");
+      given.set(pair.slice(0, colon), decode(pair.slice(colon + 1)));
+    }
+    applying = true;
+    for (const { key, trait, read } of fields) {
+      const value = given.has(key) ? read(given.get(key)) : undefined;
+      model.set(trait, value === undefined ? first.get(trait) : value);
+    }
+    applying = false;
+    return true;
+  };
+  const write = () => {
+    const entries = hashEntries();
+    entries.set(name, entry());
+    history.replaceState(history.state, "", "#" + [...entries.values()].join("&"));
+  };
+
+  if (apply() && hashEntries().keys().next().value === name) {
+    requestAnimationFrame(() => root.scrollIntoView({ block: "nearest" }));
+  }
+  window.addEventListener("hashchange", apply);
+  model.on("change", () => {
+    if (applying) return;
+    clearTimeout(timer); // browsers limit how often the address may change
+    timer = setTimeout(write, 150);
+  });
+  return { link: () => `${location.href.split("#")[0]}#${entry()}` };
+}
+
+/** A button that copies the link, with what happened said beside it. */
+function copyButton(address) {
+  if (!address) return null;
+  const said = h("span", { class: "mrinb-said", role: "status" });
+  const copy = async () => {
+    const link = address.link();
+    try {
+      await navigator.clipboard.writeText(link);
+      said.textContent = "Link copied";
+    } catch {
+      const box = h("input", { class: "mrinb-link", readonly: true, "aria-label": "Link to this view" });
+      box.value = link; // no clipboard here: show the link, selected
+      said.replaceChildren(box);
+      box.select();
+    }
+  };
+  const button = h("button", { type: "button", onclick: copy }, "Copy link to this view");
+  return h("span", { class: "mrinb-copy" }, button, said);
+}
+
+// --- a stored page --------------------------------------------------------------------------------
+
+/** What `render` needs of a model, over a plain object. */
+function standIn(state) {
+  const heard = new Map();
+  return {
+    page: true,
+    get: (key) => state[key],
+    set(key, value) {
+      if (state[key] === value) return;
+      state[key] = value;
+      for (const name of [`change:${key}`, "change"]) for (const call of heard.get(name) ?? []) call();
+    },
+    on(name, call) {
+      heard.set(name, [...(heard.get(name) ?? []), call]);
+    },
+    off(name, call) {
+      heard.set(name, (heard.get(name) ?? []).filter((other) => call && other !== call));
+    },
+    save_changes() {},
+  };
+}
+
+/** Bring every stored output with this digest to life, in place of its still picture. */
+function mount(widget, digest) {
+  for (const place of document.querySelectorAll(`[data-mrinb="${digest}"]:not([data-live])`)) {
+    place.dataset.live = "";
+    const state = JSON.parse(place.querySelector('script[type="application/json"]').textContent);
+    const el = h("div");
+    widget.render({ model: standIn(state), el });
+    place.querySelector(".mrinb-still").replaceWith(el);
+  }
+}
