@@ -85,12 +85,14 @@ class SamplingSpec(Spec):
             stride, fastMRI) or ``random``.
         accelerations: nominal accelerations; training draws one of them for each mini-batch.
         center_fractions: fraction of fully sampled central lines for each acceleration.
+        version: version of the draws in ``masks``.
     """
 
     kind: ClassVar[str] = "sampling"
     mask: Literal["equispaced", "equispaced_fraction", "random"] = "equispaced"
     accelerations: tuple[int, ...] = (4,)
     center_fractions: tuple[float, ...] = (0.08,)
+    version: int = 1
 
 
 class ModelSpec(Spec):
