@@ -117,7 +117,7 @@ function sidecar(key, src) {
 // --- state in the page's address ------------------------------------------------------------------
 
 const encode = (text) =>
-  encodeURIComponent(text).replaceAll("%2B", "+").replaceAll("%2F", "/").replaceAll("%20", "_");
+  encodeURIComponent(text).replaceAll("%2B", "+").replaceAll("%2F", "/");
 
 function decode(text) {
   try {

@@ -1,8 +1,8 @@
 """What all widgets share: live in Jupyter, and without a kernel in a stored page.
 
 A widget is one Python class and one ES module with ``export default { render }``. In Jupyter,
-anywidget drives the module. For a stored page, the widget's HTML output carries a still picture, the
-state as JSON, and the module inline with a stand-in model; the picture is replaced when it runs.
+anywidget drives the module. For a stored page, the widget's HTML output carries a still picture,
+the state as JSON, and the module inline with a stand-in model; the picture is replaced when it runs.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class StoredWidget(anywidget.AnyWidget):
         # In a stored notebook without widget state, Lab would prefer the live view and show an
         # error: while the book is built, only the HTML goes out.
         if not os.environ.get("MRINB_BOOK"):
-            live = super()._repr_mimebundle_(**kwargs) or {}
+            live: Any = super()._repr_mimebundle_(**kwargs) or {}
             data = live[0] if isinstance(live, tuple) else live
             if WIDGET_MIME in data:
                 bundle[WIDGET_MIME] = data[WIDGET_MIME]

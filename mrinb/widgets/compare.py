@@ -1,0 +1,350 @@
+"""The comparer: two reconstructions of one slice, side by side under a swipe divider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from mrinb.errors import MrinbError
+from mrinb.widgets.host import (
+    Sidecars,
+    StoredWidget,
+    figure_html,
+    module_source,
+    one_of,
+    preview_png,
+    shared,
+    style_source,
+    to_uint8,
+    upright,
+    webp_uri,
+)
+
+GROUND_TRUTH = "ground-truth"
+ZERO_FILLED = "zero-filled"
+FIXED_SIDES = {GROUND_TRUTH: "Ground truth", ZERO_FILLED: "Zero-filled"}
+GAINS = (2, 5, 10, 20)
+
+Score = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """What can be seen of one test distribution.
+
+    Attributes:
+        label: the test distribution's name, as readers see it.
+        split: which split the slices are from, such as ``"test"``.
+        images: reconstructions by (model, training pool), each float ``(slices, height, width)``,
+            upside down as fastMRI stores them.
+        target: the ground truth, ``(slices, height, width)``.
+        zero_filled: the zero-filled images, ``(slices, height, width)``.
+        scores: by (model, training pool) and, where known, (model, ``"zero-filled"``), one mapping
+            with ``ssim`` and ``psnr`` (dB) a slice, computed from the float images.
+        vmax: the value shown white, one a slice; the target's largest where not given.
+        notes: where the pictures come from: simulated or real, profile, seeds, key.
+    """
+
+    label: str
+    split: str
+    images: Mapping[tuple[str, str], np.ndarray]
+    target: np.ndarray
+    zero_filled: np.ndarray
+    scores: Mapping[tuple[str, str], Sequence[Score]]
+    vmax: Sequence[float] | None = None
+    notes: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Label and split, as listed and as written in a page's address."""
+        return f"{self.label} ({self.split})"
+
+    def white(self) -> np.ndarray:
+        """Return the value shown white in each slice, shape ``(slices,)``."""
+        if self.vmax is None:
+            return self.target.reshape(len(self.target), -1).max(axis=1)
+        return np.asarray(self.vmax, dtype=float)
+
+
+@dataclass(frozen=True)
+class CompareData:
+    """Everything a comparer shows.
+
+    Attributes:
+        pools: label by id of the training pools, in the order they are listed.
+        models: the models' names; every view has an image for each of them and each pool.
+        views: one a test distribution and split.
+    """
+
+    pools: Mapping[str, str]
+    models: Sequence[str]
+    views: Sequence[View] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Refuse what could not be shown, before anything is drawn.
+
+        Raises:
+            MrinbError: naming the view and what is wrong with it.
+        """
+        if not self.pools or not self.models or not self.views:
+            raise MrinbError("a comparer needs at least one pool, one model and one view")
+        for reserved in FIXED_SIDES.keys() & self.pools.keys():
+            raise MrinbError(f"{reserved!r} cannot be a pool's id: the comparer uses it itself")
+        names = [view.name for view in self.views]
+        for name in names:
+            if names.count(name) > 1:
+                raise MrinbError(f"two views are called {name!r}: give them other labels or splits")
+        for view in self.views:
+            check_view(view, self.models, self.pools)
+
+
+def check_view(view: View, models: Sequence[str], pools: Mapping[str, str]) -> None:
+    """Refuse a view whose arrays or scores do not fit together.
+
+    Args:
+        view: the view.
+        models: the models it must have images of.
+        pools: the pools it must have images of.
+
+    Raises:
+        MrinbError: naming the view and what is wrong with it.
+    """
+    shape = view.target.shape
+    if len(shape) != 3 or 0 in shape:
+        raise MrinbError(f"view {view.name!r}: target must be (slices, height, width), not {shape}")
+    arrays = {"zero_filled": view.zero_filled}
+    for model in models:
+        for pool in pools:
+            if (model, pool) not in view.images:
+                raise MrinbError(f"view {view.name!r} has no image for ({model!r}, {pool!r})")
+            if len(view.scores.get((model, pool), ())) != shape[0]:
+                raise MrinbError(
+                    f"view {view.name!r} needs {shape[0]} scores for ({model!r}, {pool!r})"
+                )
+            arrays[f"image ({model}, {pool})"] = view.images[model, pool]
+    for what, array in {"target": view.target, **arrays}.items():
+        if array.shape != shape:
+            raise MrinbError(f"view {view.name!r}: {what} is {array.shape}, the target {shape}")
+        if not np.isfinite(array).all():
+            raise MrinbError(f"view {view.name!r}: {what} contains NaN or infinity")
+    white = view.white()
+    if white.shape != shape[:1] or not (white > 0).all():
+        raise MrinbError(f"view {view.name!r}: vmax must be {shape[0]} positive numbers")
+
+
+class Comparer(StoredWidget):
+    """Compare reconstructions across training pools, models and test distributions.
+
+    Args:
+        exhibit: the images and scores.
+        **initial: first values of the state: ``left``, ``right`` (a pool's id, ``"ground-truth"``
+            or ``"zero-filled"``), ``model``, ``view`` (its name or number), ``slice_index``,
+            ``divider``, ``error_map``, ``gain``, ``smooth``, ``zoom``, and ``name``, under which
+            the state stands in the page's address.
+
+    Views beyond the first, and models beyond the chosen one, go to sidecars where the environment
+    names a place for them (see `Sidecars`); else they are in the page.
+    """
+
+    module = "compare"
+    _esm = module_source("compare")
+    _css = style_source()
+
+    exhibit = shared(traitlets.Dict())
+    left = shared(traitlets.Unicode())
+    right = shared(traitlets.Unicode())
+    model = shared(traitlets.Unicode())
+    view = shared(traitlets.Int(0))
+    slice_index = shared(traitlets.Int(0))
+    divider = shared(traitlets.Float(0.5))
+    error_map = shared(traitlets.Bool(False))
+    gain = shared(traitlets.Int(5))
+    smooth = shared(traitlets.Bool(True))
+    zoom = shared(traitlets.Float(1.0))
+    x = shared(traitlets.Float(0.5))
+    y = shared(traitlets.Float(0.5))
+
+    def __init__(self, exhibit: CompareData, **initial: Any) -> None:
+        exhibit.check()
+        state = first_state(exhibit, initial)
+        self._data = exhibit
+        first = (state["view"], state["model"])
+        state["exhibit"] = pack(exhibit, Sidecars.from_environment(), first)
+        super().__init__(**state)
+
+    def still(self) -> str:
+        """Return the picture shown where no script runs: both sides, the divider in the middle."""
+        view = self._data.views[self.view]
+        left, right = (side_image(view, self.model, side) for side in (self.left, self.right))
+        middle = view.target.shape[2] // 2
+        both = np.concatenate([left[..., :middle], right[..., middle:]], axis=2)
+        index = slice(self.slice_index, self.slice_index + 1)
+        image = upright(to_uint8(both[index], view.white()[index]))[0]
+        words = [self._words(view, side) for side in (self.left, self.right)]
+        alt = (
+            f"{view.name}, slice {self.slice_index + 1}, {self.model}. "
+            f"Left half: {words[0]}. Right half: {words[1]}."
+        )
+        return figure_html(preview_png(image), alt, 480, "; ".join([alt, *view.notes]))
+
+    def _words(self, view: View, side: str) -> str:
+        label = side_label(self._data, side)
+        scores = view.scores.get((self.model, side))
+        if scores is None:
+            return label
+        score = scores[self.slice_index]
+        return f"{label}, SSIM {score['ssim']:.3f}, PSNR {score['psnr']:.1f} dB"
+
+
+def side_label(data: CompareData, side: str) -> str:
+    """Return how a side is called: the pool's label, ground truth, or zero-filled.
+
+    Args:
+        data: the exhibit.
+        side: a pool's id or one of the fixed sides.
+    """
+    return FIXED_SIDES.get(side) or data.pools[side]
+
+
+def side_image(view: View, model: str, side: str) -> np.ndarray:
+    """Return one side's images, shape ``(slices, height, width)``.
+
+    Args:
+        view: the view.
+        model: the model's name.
+        side: a pool's id or one of the fixed sides.
+    """
+    if side == GROUND_TRUTH:
+        return view.target
+    return view.zero_filled if side == ZERO_FILLED else view.images[model, side]
+
+
+def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]:
+    """Return valid first values of the state, what is not given filled in.
+
+    Args:
+        data: the exhibit.
+        initial: what the caller wants.
+
+    Raises:
+        MrinbError: naming what does not exist, and what does.
+    """
+    pools, views = list(data.pools), [view.name for view in data.views]
+    state: dict[str, Any] = {
+        "name": "cmp",
+        "left": pools[0],
+        "right": pools[1] if len(pools) > 1 else GROUND_TRUTH,
+        "model": data.models[0],
+        "view": 0,
+        "slice_index": 0,
+    }
+    valid = [*state, "divider", "error_map", "gain", "smooth", "zoom", "x", "y"]
+    for key, value in initial.items():
+        one_of("comparer setting", key, valid)
+        state[key] = value
+    for side in ("left", "right"):
+        one_of("training pool", state[side], [*pools, *FIXED_SIDES])
+    one_of("model", state["model"], list(data.models))
+    if isinstance(state["view"], str):
+        state["view"] = views.index(one_of("view", state["view"], views))
+    if not 0 <= state["view"] < len(views):
+        raise MrinbError(f"view {state['view']} does not exist: there are {len(views)}")
+    slices = len(data.views[state["view"]].target)
+    if not 0 <= state["slice_index"] < slices:
+        raise MrinbError(f"slice_index {state['slice_index']} does not exist: there are {slices}")
+    if state.get("gain", GAINS[0]) not in GAINS:
+        raise MrinbError(f"gain must be one of {', '.join(map(str, GAINS))}")
+    return state
+
+
+def sheet(images: np.ndarray, white: np.ndarray) -> str:
+    """Return slices as one lossless image, stacked from top to bottom, as a data URI.
+
+    Args:
+        images: shape ``(slices, height, width)``.
+        white: the value shown white, shape ``(slices,)``.
+    """
+    stack = upright(to_uint8(images, white))
+    return webp_uri(stack.reshape(-1, stack.shape[-1]))
+
+
+def pack(data: CompareData, sidecars: Sidecars | None, first: tuple[int, str]) -> dict[str, Any]:
+    """Return the exhibit as the browser gets it.
+
+    Args:
+        data: the exhibit.
+        sidecars: where pieces beyond the first view and model go; None keeps them in the page.
+        first: the view's number and the model that are seen first.
+    """
+    return {
+        "pools": [{"id": id_, "label": label} for id_, label in data.pools.items()],
+        "models": list(data.models),
+        "gains": list(GAINS),
+        "views": [
+            pack_view(data, number, sidecars, first[1] if number == first[0] else None)
+            for number in range(len(data.views))
+        ],
+    }
+
+
+def pack_view(
+    data: CompareData, number: int, sidecars: Sidecars | None, shown: str | None
+) -> dict[str, Any]:
+    """Return one view as the browser gets it.
+
+    Args:
+        data: the exhibit.
+        number: which view.
+        sidecars: where pieces that are not seen first go, or None.
+        shown: the model seen first, or None where another view is.
+    """
+    view = data.views[number]
+    white = view.white()
+
+    def place(sheets: dict[str, str], inline: bool) -> dict[str, Any]:
+        return {"sheets": sheets} if inline or sidecars is None else sidecars.write(sheets)
+
+    base = {
+        GROUND_TRUTH: sheet(view.target, white),
+        ZERO_FILLED: sheet(view.zero_filled, white),
+    }
+    slices, height, width = view.target.shape
+    return {
+        "name": view.name,
+        "slices": slices,
+        "height": height,
+        "width": width,
+        "notes": list(view.notes),
+        "scores": {model: pack_scores(view, model) for model in data.models},
+        "base": place(base, inline=shown is not None),
+        "models": {
+            model: place(
+                {pool: sheet(view.images[model, pool], white) for pool in data.pools},
+                inline=model == shown,
+            )
+            for model in data.models
+        },
+    }
+
+
+def pack_scores(view: View, model: str) -> dict[str, list[list[float | None]]]:
+    """Return a model's scores by side: [ssim, psnr] a slice, None where it is not a number.
+
+    Args:
+        view: the view.
+        model: the model's name.
+    """
+
+    def number(score: Score, name: str, digits: int) -> float | None:
+        value = float(score.get(name, np.nan))
+        return round(value, digits) if np.isfinite(value) else None
+
+    return {
+        side: [[number(score, "ssim", 5), number(score, "psnr", 3)] for score in scores]
+        for (owner, side), scores in view.scores.items()
+        if owner == model
+    }
