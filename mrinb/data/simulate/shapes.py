@@ -14,26 +14,43 @@ from scipy.interpolate import PchipInterpolator
 Array = np.ndarray
 
 
-def coverage(distance: Array, pixel: float) -> Array:
-    """Share of a pixel inside a shape: a box filter across a straight edge.
+def edge_width(distance: Array, pixel: float) -> Array:
+    """Width over which an edge fades: the pixel, and what the edge moves from plane to plane.
 
     Args:
-        distance: signed distance, negative inside.
+        distance: signed distance (planes, height, width).
         pixel: pixel size in the same unit.
 
     Returns:
-        Values in [0, 1].
+        Width (1, height, width), or the pixel size alone where there is one plane.
     """
-    return np.clip(0.5 - distance * np.float32(1.0 / pixel), 0.0, 1.0)
+    if len(distance) == 1:
+        return np.full((1, 1, 1), pixel, np.float32)
+    travel = np.minimum(np.abs(distance[-1:] - distance[:1]) / (len(distance) - 1), 4.0)
+    return np.sqrt(travel * travel + np.float32(pixel * pixel))
 
 
-def sheet(distance: Array, thickness: float | Array, pixel: float) -> Array:
-    """Share of a pixel taken by a sheet around the surface ``distance = 0``.
+def coverage(distance: Array, pixel: float) -> Array:
+    """Share of a voxel inside a shape: a box filter across a straight edge.
+
+    Args:
+        distance: signed distance (planes, height, width), negative inside.
+        pixel: pixel size in the same unit.
+
+    Returns:
+        Values in [0, 1], in the shape of ``distance``.
+    """
+    return np.clip(0.5 - distance / edge_width(distance, pixel), 0.0, 1.0)
+
+
+def sheet(distance: Array, thickness: float, pixel: float) -> Array:
+    """Share of a voxel taken by a sheet around the surface ``distance = 0``.
 
     A sheet thinner than a pixel keeps its volume: it fades instead of vanishing.
     """
-    half = np.asarray(thickness, dtype=np.float32) / 2
-    return coverage(distance - half, pixel) - coverage(distance + half, pixel)
+    width = edge_width(distance, pixel)
+    scaled, half = distance / width, np.float32(thickness / 2) / width
+    return np.clip(0.5 - scaled + half, 0.0, 1.0) - np.clip(0.5 - scaled - half, 0.0, 1.0)
 
 
 def smooth_min(a: Array, b: Array, blend: float) -> Array:
@@ -168,7 +185,7 @@ class Noise:
     ) -> None:
         direction = rng.standard_normal((waves, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        length = np.exp(rng.uniform(*np.log(wavelengths), size=(waves, 1)))
+        length = np.exp(rng.uniform(np.log(wavelengths[0]), np.log(wavelengths[1]), (waves, 1)))
         self._k = 2 * np.pi * direction / length / np.asarray(stretch)
         self._phase = rng.uniform(0, 2 * np.pi, waves)
         self._amplitude = np.sqrt(2.0 / waves)
