@@ -667,7 +667,7 @@ def _text(word: Word, worst: Effect, effects: list[Effect], words: list[Word]) -
     extra = ""
     if word == "depends on background":
         other = effects[effects.index(worst) + 1]
-        extra = f" {worst.verdict}; on the foreground {_numbers(other)} {other.verdict}"
+        extra = f" ({worst.verdict}); on the foreground {_numbers(other)} ({other.verdict})"
     elif word == "underpowered":
         extra = f"; needs {MIN_SEEDS} seeds and {MIN_SUBJECTS} test subjects"
     elif word == "holds" and worst.kind == "at least as good":
@@ -692,10 +692,8 @@ def _name(metric: str) -> str:
 
 
 def _numbers(effect: Effect) -> str:
-    return (
-        f"{_signed(effect.estimate)} ({_signed(effect.low)} to {_signed(effect.high)}), "
-        f"margin {effect.margin:.4f}"
-    )
+    bounds = f"{_signed(effect.estimate)} ({_signed(effect.low)} to {_signed(effect.high)})"
+    return bounds if effect.kind == "better" else f"{bounds}, margin {effect.margin:.4f}"
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
