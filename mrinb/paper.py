@@ -129,7 +129,7 @@ PRINTED: tuple[Printed, ...] = (
     *_rows("Table 4", _TABLE_4, ("variance of Laplacian",)),
     *_appendix_a(),
 )
-"""Every printed number, slips included: in Table 3 all 28 DISTS values of the ViT equal the U-net's;
+"""Every printed number, slips included: in Table 3 all 28 DISTS values of the ViT are the U-net's;
 in Table 4 the mean of the U-net trained on fastMRI brain is 245 where its row gives 249.5."""
 
 
