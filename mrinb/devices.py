@@ -1,0 +1,26 @@
+"""Which processor computes: the one place that reads ``Context.device``."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from mrinb.errors import MrinbError
+
+
+def torch_device(name: str) -> torch.device:
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        MrinbError: the name is none of these, or there is no such GPU here.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise MrinbError(f"unknown device {name!r}: valid: auto, cpu, cuda, cuda:N")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise MrinbError(f"device {name}: this machine has {found} usable GPUs; use cpu")
+    return device

@@ -1,0 +1,205 @@
+"""Reconstructions and their scores, a volume at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mrinb import masks, metrics
+from mrinb.context import Context
+from mrinb.data.slices import SliceData, Slices, zero_filled
+from mrinb.data.volumes import Item, Volume, volumes
+from mrinb.devices import torch_device
+from mrinb.errors import MrinbError, unknown
+from mrinb.models import Measured, Reconstructor, build
+from mrinb.specs import EvalSpec, SamplingSpec, TrainSpec
+from mrinb.training import load_weights
+
+Progress = Callable[[int, int], None]
+PIXELS = 2**20
+"""Image pixels reconstructed at once, to bound memory: ten slices of 320 x 320."""
+
+
+class Reconstruction(NamedTuple):
+    """Reconstructed slices of one volume and what they are compared with.
+
+    Attributes:
+        volume: the volume.
+        indices: which of its slices, in file order from 0.
+        output: reconstructions (slices, height, width).
+        target: references (slices, height, width).
+        max_value: data range of each slice (slices,).
+        mask: the volume's mask.
+    """
+
+    volume: Volume
+    indices: list[int]
+    output: Tensor
+    target: Tensor
+    max_value: Tensor
+    mask: masks.Mask
+
+
+def evaluate(
+    spec: EvalSpec,
+    weights: Path | None,
+    context: Context,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Score a network, or the zero-filled reconstruction, on every slice of a split.
+
+    Args:
+        spec: what is evaluated.
+        weights: the checkpoint, or None for the zero-filled reconstruction.
+        context: where the data are and the device.
+        progress: called with volumes done and volumes in all.
+
+    Returns:
+        One row a slice: distribution, split, volume, subject, slice, acceleration (nominal),
+        acceleration_effective, and each metric as it is and ``*_matched``.
+
+    Raises:
+        MrinbError: there is nothing to evaluate, a score is not a number, or a metric's version is
+            not this code's.
+    """
+    _check(spec, weights)
+    found = volumes(spec.data, context)
+    items = [(volume, index) for volume in found for index in range(volume.slices)]
+    if not items:
+        raise MrinbError(f"no {spec.data.split} slices of {spec.data.distribution} to evaluate")
+    tables: list[pd.DataFrame] = []
+    done: set[Path] = set()
+    for part in reconstructions(spec.train, weights, items, spec.sampling, context):
+        tables.append(_table(part, spec))
+        done.add(part.volume.path)
+        if progress:
+            progress(len(done), len(found))
+    return pd.concat(tables, ignore_index=True)
+
+
+def reconstruct(
+    train: TrainSpec | None,
+    weights: Path | None,
+    items: Sequence[Item],
+    sampling: SamplingSpec,
+    context: Context,
+) -> list[np.ndarray]:
+    """Reconstruct chosen slices, each with its volume's mask.
+
+    Args:
+        train: the run that made the network, or None for the zero-filled reconstruction.
+        weights: the network's checkpoint, None if ``train`` is.
+        items: volumes and slices.
+        sampling: the masks, which follow from the volumes' names.
+        context: where the data are and the device.
+
+    Returns:
+        Images of float32 (height, width) in the target's units, in the order of ``items``.
+    """
+    images: dict[tuple[Path, int], np.ndarray] = {}
+    for part in reconstructions(train, weights, items, sampling, context):
+        for index, image in zip(part.indices, part.output.cpu().numpy(), strict=True):
+            images[part.volume.path, index] = image
+    return [images[volume.path, index] for volume, index in items]
+
+
+def reconstructions(
+    train: TrainSpec | None,
+    weights: Path | None,
+    items: Sequence[Item],
+    sampling: SamplingSpec,
+    context: Context,
+) -> Iterator[Reconstruction]:
+    """Reconstruct slices in batches, each of one volume; arguments as of ``reconstruct``.
+
+    Yields:
+        The slices of one volume that stand together in ``items``, or some of them where they
+        are large.
+    """
+    device = torch_device(context.device)
+    network = _network(train, weights, device)
+    for _, group in groupby(items, key=lambda item: item[0].path):
+        members = list(group)
+        slices = Slices(members, context)
+        mask: masks.Mask | None = None
+        start = 0
+        while start < len(members):
+            first = slices[start]
+            if mask is None:
+                width = first.hybrid.shape[-1]
+                mask = masks.for_volume(sampling, first.volume, width, first.padding)
+            stop = min(start + max(1, PIXELS // first.target.numel()), len(members))
+            data = [first, *(slices[i] for i in range(start + 1, stop))]
+            yield _reconstruct(network, members[start:stop], data, mask, device)
+            start = stop
+
+
+def _network(
+    train: TrainSpec | None, weights: Path | None, device: torch.device
+) -> Reconstructor | None:
+    if train is None:
+        return None
+    if weights is None:
+        raise MrinbError(f"run {train.key} has no weights here: train it first")
+    network = build(train.model)
+    load_weights(network, weights)
+    return network.to(device).eval()
+
+
+@torch.inference_mode()
+def _reconstruct(
+    network: Reconstructor | None,
+    members: Sequence[Item],
+    data: Sequence[SliceData],
+    mask: masks.Mask,
+    device: torch.device,
+) -> Reconstruction:
+    target = torch.stack([d.target for d in data]).to(device)
+    hybrid = torch.stack([d.hybrid for d in data]).to(device)
+    measured = Measured(hybrid, mask.lines.to(device), target.shape[-1])
+    output = zero_filled(*measured) if network is None else network(measured)
+    largest = torch.tensor([d.max_value for d in data], dtype=torch.float32, device=device)
+    indices = [index for _, index in members]
+    return Reconstruction(members[0][0], indices, output, target, largest, mask)
+
+
+def _check(spec: EvalSpec, weights: Path | None) -> None:
+    for name, version in spec.metrics:
+        if name not in metrics.VERSIONS:
+            raise unknown("metric", name, metrics.VERSIONS)
+        if version != metrics.VERSIONS[name]:
+            raise MrinbError(
+                f"metric {name} is version {metrics.VERSIONS[name]} here, not {version}"
+            )
+    if (spec.train is None) != (weights is None):
+        raise MrinbError("an evaluation needs weights where it names a training run, else none")
+
+
+def _table(part: Reconstruction, spec: EvalSpec) -> pd.DataFrame:
+    scores = metrics.score(part.output, part.target, part.max_value)
+    for name, values in scores.items():
+        if name.startswith("ssim") and not np.isfinite(values).all():
+            index = part.indices[int(np.flatnonzero(~np.isfinite(values))[0])]
+            raise MrinbError(
+                f"{name} is not a number for volume {part.volume.name}, slice {index}: "
+                "its target or reconstruction holds NaN, or the volume's maximum is 0"
+            )
+    return pd.DataFrame(
+        {
+            "distribution": spec.data.distribution,
+            "split": spec.data.split,
+            "volume": part.volume.name,
+            "subject": part.volume.subject,
+            "slice": part.indices,
+            "acceleration": part.mask.acceleration,
+            "acceleration_effective": part.mask.effective,
+            **scores,
+        }
+    )

@@ -1,0 +1,42 @@
+"""Reconstruction networks: ``build(spec)`` makes one from its description."""
+
+from __future__ import annotations
+
+from mrinb.errors import MrinbError, unknown
+from mrinb.models import unet
+from mrinb.models.base import Measured, Reconstructor
+from mrinb.specs import ModelSpec
+
+__all__ = ["MODELS", "Measured", "Reconstructor", "build", "parameters"]
+
+MODELS = {"unet": unet.build}
+"""Builder of each network: it takes the options as keywords."""
+
+
+def build(spec: ModelSpec) -> Reconstructor:
+    """Build the network that a spec describes, freshly initialised from torch's generator.
+
+    Args:
+        spec: name and options.
+
+    Returns:
+        A module that maps ``Measured`` to images (slices, height, width).
+
+    Raises:
+        MrinbError: the name or an option is unknown, or an option's value makes no network.
+    """
+    if spec.name not in MODELS:
+        raise unknown("model", spec.name, MODELS)
+    builder = MODELS[spec.name]
+    valid = builder.__code__.co_varnames[: builder.__code__.co_argcount]
+    for name, value in spec.options:
+        if name not in valid:
+            raise unknown(f"option of model {spec.name}", name, valid)
+        if not isinstance(value, int) or value < 1:
+            raise MrinbError(f"model {spec.name}: {name} is {value}; give a whole number above 0")
+    return builder(**dict(spec.options))
+
+
+def parameters(model: Reconstructor) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
