@@ -1,0 +1,56 @@
+# The two commands of this repository are `make book` and `make test`; `make help` lists the others.
+PYTHON ?= python3
+PROFILE ?= classroom
+STORE ?=
+WORKERS ?= 2
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test lint bench clean
+
+help:  ## list the commands
+	@echo "usage: make COMMAND [PROFILE=quick|classroom|paper] [STORE=folder] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv and install everything into it
+
+# Installs once, and again when what is to be installed changes.
+$(READY): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "this Python cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 2; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -e '.[test]'
+	@touch $@
+
+book: $(READY)  ## build the book: _build/html/index.html
+	$(VENV)/bin/mrinb book --profile $(PROFILE) $(if $(STORE),--store '$(STORE)')
+
+test: lint chromium  ## check style and types, then run all tests
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the published store
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
+	$(VENV)/bin/mrinb results verify --published
+
+# The tests of the pages drive a Chromium; it comes from the system or from playwright.
+.PHONY: chromium
+chromium: $(READY)
+	@$(RUN) tests/book/chromium.py || { \
+	  echo "the tests of the pages need Chromium: apt-get install chromium, or" >&2; \
+	  echo "  $(VENV)/bin/playwright install --with-deps chromium" >&2; exit 2; }
+
+bench: $(READY)  ## measure speeds against plain loops and print the ratios
+	OMP_NUM_THREADS=1 $(VENV)/bin/mrinb bench
+
+clean:  ## remove what was built, not the results
+	rm -rf _build runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
