@@ -1,0 +1,262 @@
+"""Volumes of a distribution and split, simulated or found, and those that a run trains on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mrinb import catalogue
+from mrinb.context import Context
+from mrinb.data import files, index
+from mrinb.errors import MrinbError, unknown
+from mrinb.pools import Part, Pool
+from mrinb.profiles import Profile
+from mrinb.specs import DataSpec, SimulatorSpec, Split, TrainSpec
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Volume(NamedTuple):
+    """One volume of one split.
+
+    Attributes:
+        path: its file.
+        name: its name, without ``.h5``.
+        subject: identifier of the patient.
+        distribution: name in the catalogue.
+        slices: number of slices used: all, or the first few where a limit cuts the last volume.
+        kspace_shape: (slices, coils, height, width) of the file.
+        recon_shape: (height, width) of target and reconstruction.
+        max_value: the data range of SSIM.
+        padding: first acquired phase-encoding line, and the line after the last.
+    """
+
+    path: Path
+    name: str
+    subject: str
+    distribution: str
+    slices: int
+    kspace_shape: tuple[int, int, int, int]
+    recon_shape: tuple[int, int]
+    max_value: float
+    padding: tuple[int, int]
+
+
+Item = tuple[Volume, int]
+
+
+def data_spec(
+    distribution: str, split: str, profile: Profile, context: Context, seed: int = 0
+) -> DataSpec:
+    """Describe a split of a distribution as it is found in these surroundings.
+
+    Args:
+        distribution: name in the catalogue.
+        split: ``train``, ``val`` or ``test``.
+        profile: sizes.
+        context: with a data root, its files are described; else simulated ones.
+        seed: seed of the simulated data.
+
+    Raises:
+        MrinbError: no such name, a profile that needs real files and has none, or a data root
+            without files of this split.
+    """
+    catalogue.distribution(distribution)
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    if context.data_root is not None:
+        return _found_spec(distribution, SPLITS[SPLITS.index(split)], profile, context)
+    if not profile.simulated:
+        raise MrinbError(
+            f"profile {profile.name!r} needs fastMRI files: give data_root, "
+            "or choose a profile whose data are simulated"
+        )
+    simulator = SimulatorSpec(
+        size=profile.size,
+        coils=profile.coils,
+        subjects=profile.subjects[SPLITS.index(split)],
+        slices=profile.slices,
+        seed=seed,
+        versions=_versions(distribution),
+    )
+    return DataSpec(
+        distribution=distribution, split=SPLITS[SPLITS.index(split)], simulator=simulator
+    )
+
+
+def _found_spec(distribution: str, split: Split, profile: Profile, context: Context) -> DataSpec:
+    found = _find(distribution, split, context)
+    limit = profile.train_slices if split == "train" else profile.test_slices
+    return DataSpec(distribution=distribution, split=split, digest=index.digest(found), limit=limit)
+
+
+def _find(distribution: str, split: str, context: Context) -> list[index.FileInfo]:
+    root = context.data_root
+    if root is None:
+        raise MrinbError(
+            f"{distribution} {split}: these results are of real files: give their data_root"
+        )
+    return index.find(index.scan(root, context), distribution, split, root)
+
+
+def _versions(distribution: str) -> tuple[tuple[str, int], ...]:
+    from mrinb.data.simulate import acquire
+
+    return acquire.versions(catalogue.distribution(distribution))
+
+
+def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
+    """The volumes of a split; simulated ones are generated where they are missing.
+
+    Args:
+        spec: the split.
+        context: cache of simulated data, or the data root.
+
+    Returns:
+        Whole volumes in the order of their names; with a limit, in an order that depends on the
+        names alone, the last one cut so that the number of slices is exact.
+
+    Raises:
+        MrinbError: the files are not there, are not those that the spec describes, or have no
+            target.
+    """
+    if spec.simulator is not None:
+        entries = _simulated(spec, spec.simulator, context)
+    else:
+        entries = _find(spec.distribution, spec.split, context)
+        if index.digest(entries) != spec.digest:
+            raise MrinbError(
+                f"data_root {context.data_root}: the {spec.split} files of {spec.distribution} "
+                "are not those that the results are of: files were added, removed or changed"
+            )
+    found = sorted((_volume(e, spec.distribution) for e in entries), key=lambda v: v.name)
+    return tuple(found) if spec.limit is None else _limit(found, spec.limit)
+
+
+def folder(spec: DataSpec, context: Context) -> Path:
+    """Where the simulated files of a split are kept."""
+    if spec.simulator is None:
+        raise MrinbError(f"{spec.distribution} {spec.split} is not simulated: it has no folder")
+    name = spec.distribution.replace("/", "-")
+    return context.cache / "data" / f"{name}-{spec.simulator.key}" / spec.split
+
+
+def prepare(specs: Iterable[DataSpec], context: Context, progress: bool = True) -> None:
+    """Generate all simulated files that are missing, with one pool of workers.
+
+    Args:
+        specs: the splits; those of real files are passed over.
+        context: cache and number of workers.
+        progress: show a progress bar.
+
+    Raises:
+        MrinbError: the cache cannot be written to, or a spec is of another simulator version.
+    """
+    from mrinb.data.simulate import acquire
+
+    wanted = {s for s in specs if s.simulator is not None}
+    for spec in wanted:
+        _check_versions(spec)
+    requests: list[tuple[catalogue.Distribution | str, str, SimulatorSpec, Path]] = [
+        (s.distribution, s.split, s.simulator, folder(s, context))
+        for s in sorted(wanted, key=DataSpec.canonical)
+        if s.simulator is not None
+    ]
+    acquire.generate_many(requests, max(context.workers, 1), progress)
+
+
+def _check_versions(spec: DataSpec) -> None:
+    if spec.simulator is not None and spec.simulator.versions != _versions(spec.distribution):
+        raise MrinbError(
+            f"{spec.distribution} {spec.split}: these results are of another version of the "
+            "simulator than this one: compute them again"
+        )
+
+
+def _simulated(spec: DataSpec, simulator: SimulatorSpec, context: Context) -> list[index.FileInfo]:
+    from mrinb.data.simulate import acquire
+
+    _check_versions(spec)
+    place = folder(spec, context)
+    paths = acquire.generate(
+        spec.distribution, spec.split, simulator, place, max(context.workers, 1), True
+    )
+    return list(index.read(paths, context, place, progress=False))
+
+
+def _volume(entry: index.FileInfo, distribution: str) -> Volume:
+    if entry.info is None:
+        raise MrinbError(entry.problem)
+    files.require_target(entry.info, entry.path)
+    shape = entry.info.kspace_shape
+    header = entry.info.header
+    return Volume(
+        path=entry.path,
+        name=entry.name,
+        subject=entry.subject,
+        distribution=distribution,
+        slices=shape[0],
+        kspace_shape=shape,
+        recon_shape=files.crop_shape(shape, entry.info.target_shape or shape),
+        max_value=entry.info.max_value,
+        padding=(header.padding_left, header.padding_right),
+    )
+
+
+def _limit(found: list[Volume], limit: int) -> tuple[Volume, ...]:
+    kept: list[Volume] = []
+    left = limit
+    for volume in sorted(found, key=lambda v: _order("limit", v.name)):
+        if left:
+            kept.append(volume._replace(slices=min(volume.slices, left)))
+            left -= kept[-1].slices
+    return tuple(kept)
+
+
+def select(spec: TrainSpec, available: Mapping[str, Iterable[Volume]]) -> list[Item]:
+    """The slices that a run trains on: the pool's distributions after its subsampling steps.
+
+    A subsampled part keeps whole volumes in an order that depends on the run's seed and the
+    volumes' names; of the last volume it keeps random slices, so that the count is exact. What a
+    step keeps is a prefix of what it is given: ``take(n)`` is nested in ``take(n + 1)``, and a
+    quarter in the half.
+
+    Args:
+        spec: the run: its pool and seed.
+        available: the volumes of each distribution of the pool.
+
+    Returns:
+        (volume, slice) pairs.
+
+    Raises:
+        MrinbError: a distribution of the pool has no volumes.
+    """
+    items = []
+    for part in Pool.parse(spec.pool).parts:
+        missing = [d for d in part.distributions if not available.get(d)]
+        if missing:
+            raise MrinbError(f"pool {spec.pool}: there are no training volumes of {missing[0]}")
+        items += _part(part, spec.seed, available)
+    return items
+
+
+def _part(part: Part, seed: int, available: Mapping[str, Iterable[Volume]]) -> list[Item]:
+    found = [v for d in part.distributions for v in available[d]]
+    if not part.steps:
+        return [(v, i) for v in found for i in range(v.slices)]
+    found.sort(key=lambda v: _order(seed, v.distribution, v.name))
+    items = [
+        (v, i)
+        for v in found
+        for i in sorted(range(v.slices), key=lambda i: _order(seed, v.distribution, v.name, i))
+    ]
+    for step in part.steps:
+        items = items[: step.count(len(items))]
+    return items
+
+
+def _order(*words: object) -> str:
+    """A stable pseudo-random sort key."""
+    return hashlib.sha256(":".join(map(str, words)).encode()).hexdigest()
