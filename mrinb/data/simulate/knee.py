@@ -69,7 +69,8 @@ class _Points(NamedTuple):
     """Sample points of the planes of one slice in the subject's frame, reference millimetres.
 
     ``m``, ``p`` and ``z`` are (planes, height, width); ``level`` is (planes, height, 1), the
-    height without warp or tilt, along which tables are read. ``pixel`` is the edge width.
+    height without warp or tilt, along which tables are read. ``pixel`` is the pixel size and
+    ``axes`` are the scanner's positions of columns, planes and rows, where noise is evaluated.
     """
 
     m: Array
@@ -77,6 +78,11 @@ class _Points(NamedTuple):
     z: Array
     level: Array
     pixel: float
+    axes: tuple[Array, Array, Array]
+
+    def of(self, noise: Noise) -> Array:
+        """Values of a random field at the points."""
+        return noise.grid(*self.axes)
 
 
 def _draw_body(rng: np.random.Generator) -> _Body:
@@ -93,8 +99,8 @@ def _draw_body(rng: np.random.Generator) -> _Body:
         turn=normal(0.0, 5.0),
         flexion=normal(0.0, 2.0),
         offset=(normal(0.0, 3.0), normal(0.0, 5.0)),
-        bulk=normal(1.03, 0.09),
-        fat=float(np.exp(normal(np.log(7.5), 0.4))),
+        bulk=normal(1.05, 0.11),
+        fat=float(np.exp(normal(np.log(8.5), 0.45))),
         fat_medial=normal(0.25, 0.15),
         effusion=float(np.exp(normal(np.log(0.6), 0.75))),
         cyst=max(0.0, normal(-2.0, 4.0)),
@@ -109,7 +115,7 @@ def _draw_body(rng: np.random.Generator) -> _Body:
         red=normal(0.0, 0.8),
         cortex=normal(1.0, 0.12),
         infiltration=normal(0.30, 0.12),
-        trabecular=normal(0.085, 0.02),
+        trabecular=normal(0.06, 0.016),
         patella=(normal(-2.0, 2.0), normal(0.0, 1.5), normal(27.0, 4.0)),
     )
 
@@ -146,6 +152,7 @@ class Knee:
         self._vein = _jitter(knee_atlas.VEIN, rng, 1.0)
         self._nerve = _jitter(knee_atlas.NERVE, rng, 0.8)
         self._veins = [_draw_vein(rng) for _ in range(5)]
+        self._twigs = [_draw_twig(rng) for _ in range(8)]
         self._warp = [Noise(rng, (70.0, 220.0), 16) for _ in range(3)]
         self._ripple = [Noise(rng, (14.0, 45.0), 32) for _ in range(3)]
         self._soft = [Noise(rng, (30.0, 90.0), 24) for _ in range(2)]
@@ -190,7 +197,7 @@ class Knee:
         """
         x, y, z = _axes(position_mm, grid)
         points = self._points(x, y, z, grid)
-        stack = self._compose(points, x, y, z)
+        stack = self._compose(points)
         fractions = np.stack([stack[name].mean(axis=0) for name in KNEE_TISSUES])
         total = np.maximum(fractions.sum(axis=0), 1.0)
         fractions = np.clip(fractions / total, 0.0, 1.0).astype(np.float32)
@@ -224,6 +231,7 @@ class Knee:
             (up / np.float32(body.size)).astype(np.float32),
             level.astype(np.float32),
             pixel,
+            (x, y, z),
         )
 
     def _femur_shapes(self, at: _Points) -> tuple[Array, Array, Array]:
@@ -238,6 +246,8 @@ class Knee:
         disc = smooth_min(back, front, 6.0)
         side = np.abs(np.abs(at.m) - np.float32(body.condyle_gap)) - np.float32(14.0)
         condyle = _rounded(disc, side, body.condyle_round)
+        shoulder = (np.abs(at.m) + 0.85 * at.z - 67.0) * np.float32(0.76)
+        condyle = smooth_max(condyle, shoulder, 12.0)
         groove = ellipsoid((at.m, at.p, at.z), (0.0, -9.0, 32.0), (30.0, 22.0, 20.0))
         bump = ellipsoid((np.abs(at.m), at.p, at.z), (33.0, 3.0, 27.0), (8.0, 10.0, 11.0))
         bone = smooth_min(smooth_min(shaft, condyle, 6.0), smooth_min(groove, bump, 3.0), 6.0)
@@ -301,17 +311,17 @@ class Knee:
 
     # -- composition ------------------------------------------------------------------------
 
-    def _compose(self, at: _Points, x: Array, y: Array, z: Array) -> dict[str, Array]:
+    def _compose(self, at: _Points) -> dict[str, Array]:
         """Fill the planes tissue by tissue, each taking its share of what is still free."""
         px = at.pixel
-        ripple = 0.5 * self._patchy.grid(x, y, z)
-        slow = self._slow.grid(x, y, z)
+        ripple = 0.5 * at.of(self._patchy)
+        slow = at.of(self._slow)
         femur, femur_outer, notch = self._femur_shapes(at)
         tibia, tibia_outer, top = self._tibia_shapes(at)
         patella, patella_outer = self._patella_shapes(at)
         fibula = self._fibula.distance(at.m, at.p, at.level)
         outline = _Outline(
-            self, at, self._thick.grid(x, y, z), np.minimum(np.minimum(femur, tibia), patella)
+            self, at, at.of(self._thick), np.minimum(np.minimum(femur, tibia), patella)
         )
         layers = _Layers(coverage(outline.skin, px))
 
@@ -320,11 +330,11 @@ class Knee:
         cartilage = np.minimum(np.minimum(femur_outer, tibia_outer), patella_outer)
         layers.take("cartilage", coverage(cartilage, px))
         layers.take("meniscus", coverage(self._menisci(at, top, femur_outer, tibia_outer), px))
-        self._fill_ligaments(layers, at, x, y, z)
-        self._fill_fluid(layers, at, np.minimum(femur_outer, tibia_outer), femur, notch, x, y, z)
+        self._fill_ligaments(layers, at)
+        self._fill_fluid(layers, at, np.minimum(femur_outer, tibia_outer), notch)
         self._fill_vessels(layers, at, outline)
-        self._fill_muscle(layers, at, outline, x, y, z)
-        self._fill_fat(layers, at, outline, x, y, z)
+        self._fill_muscle(layers, at, outline)
+        self._fill_fat(layers, at, outline)
         return layers.shares
 
     def _fill_bones(
@@ -357,7 +367,7 @@ class Knee:
              "fatty_marrow": marrow - hard - red},
         )  # fmt: skip
 
-    def _fill_ligaments(self, layers: _Layers, at: _Points, x: Array, y: Array, z: Array) -> None:
+    def _fill_ligaments(self, layers: _Layers, at: _Points) -> None:
         """Cruciates (streaked with fluid and fat), collaterals and tendons."""
         px, where = at.pixel, (at.m, at.p, at.z)
         acl = capsule(where, (-8.5, 16.0, 20.0), (2.5, -8.0, -1.0), 4.2)
@@ -365,7 +375,7 @@ class Knee:
             capsule(where, (6.5, 2.0, 15.0), (3.0, 20.0, 9.0), 4.6),
             capsule(where, (3.0, 20.0, 9.0), (0.0, 28.0, -9.0), 4.4), 2.0,
         )  # fmt: skip
-        strands = self._fibres.grid(x, y, z)
+        strands = at.of(self._fibres)
         loose = coverage(acl, px) * np.clip(0.35 + 0.25 * strands, 0.0, 0.8)
         layers.take_all(
             coverage(acl, px),
@@ -377,40 +387,34 @@ class Knee:
         for cord in self._tendons:
             layers.take("tendon", coverage(cord.distance(at.m, at.p, at.level), px))
 
-    def _fill_fluid(
-        self, layers: _Layers, at: _Points, joint: Array, femur: Array, notch: Array,
-        x: Array, y: Array, z: Array,
-    ) -> None:  # fmt: skip
+    def _fill_fluid(self, layers: _Layers, at: _Points, joint: Array, notch: Array) -> None:
         """Joint fluid: between the cartilages, in the notch and in recesses as effusion has it."""
         body, px = self._body, at.pixel
-        water = self._water.grid(x, y, z)
+        water, slow = at.of(self._water), at.of(self._slow)
         wet = np.float32(body.effusion)
-        film = np.float32(0.35) + 0.2 * wet
-        inside = step(at.z, 14.0, 8.0) * step(at.z, -4.5, -3.0) * step(np.abs(at.m), 36.0, 33.0)
-        inside = inside * step(np.abs(at.p - 4.0), 27.0, 22.0)
-        film = film * inside
-        side = step(np.abs(at.m), 24.0, 31.0) * step(at.z, 6.0, 12.0) * step(at.z, 40.0, 30.0)
-        side = side * step(at.p, 22.0, 10.0)
-        pocket = wet * np.maximum(0.8 + 0.9 * water, 0.0) * side
+        film = np.maximum(0.22 + 0.15 * wet + 0.1 * water, 0.0)
+        film = film * step(at.z, 14.0, 8.0) * step(at.z, -4.5, -3.0) * step(at.p, 31.0, 26.0)
+        film = film * step(np.abs(at.m), 36.0, 33.0) * step(at.p, -23.0, -18.0)
+        gutter = step(np.abs(at.m), 24.0, 31.0) * step(at.z, 6.0, 12.0) * step(at.z, 40.0, 30.0)
+        gutter = gutter * step(at.p, 22.0, 10.0)
+        pocket = wet * np.maximum(0.5 + 0.6 * water + 0.6 * slow, 0.0) * gutter
         hollow = step(notch, 0.5, -1.0) * step(at.z, -4.0, 0.0) * step(at.p, 30.0, 22.0)
         cleft = np.maximum(0.5 + water, 0.0) * wet * 0.6 * hollow
         reach = np.maximum(np.maximum(film, pocket), cleft)
-        fluid = joint - reach
-        thick = np.float32(1.0) + 1.3 * wet
-        bursa = ellipsoid(
-            (at.m, at.p, at.z), (-1.0, -32.0 - 0.5 * float(thick), 60.0), (22.0, float(thick), 20.0)
-        )
-        fluid = np.minimum(fluid, bursa + 1.2 * water)
+        deep = 0.8 + 1.3 * body.effusion
+        bursa = ellipsoid((at.m, at.p, at.z), (-1.0, -32.0 - 0.5 * deep, 60.0), (21.0, deep, 20.0))
+        fluid = np.minimum(joint - reach, bursa + 0.5 * slow + 0.3 * water)
         if body.cyst > 1.0:
-            c = body.cyst
-            fluid = np.minimum(
-                fluid, ellipsoid((at.m, at.p, at.z), (22.0, 44.0, 8.0), (0.8 * c, c, 2.5 * c))
-            )
-        lining = coverage(fluid - 0.9, px) * (reach > 0.5)
+            radii = (0.8 * body.cyst, body.cyst, 2.5 * body.cyst)
+            cyst = ellipsoid((at.m, at.p, at.z), (22.0, 44.0, 8.0), radii)
+            fluid = np.minimum(fluid, cyst + 0.4 * water)
         layers.take("synovial_fluid", coverage(fluid, px))
-        layers.take("synovium", lining * 0.7)
+        layers.take("synovium", 0.7 * coverage(fluid - 0.9, px) * (reach > 0.5))
         villi = coverage(notch + 1.0, px) * np.clip(0.25 + 0.3 * water, 0.0, 0.7)
         layers.take("synovium", villi * hollow)
+        lining = smooth_min(joint, notch + 6.0, 4.0) - (2.6 + 0.8 * slow + 0.7 * pocket)
+        wall = sheet(lining, 0.6, px) * step(at.z, -9.0, -5.0) * step(at.z, 46.0, 40.0)
+        layers.take("tendon", 0.65 * wall * step(at.p, 34.0, 26.0))
 
     def _fill_vessels(self, layers: _Layers, at: _Points, outline: _Outline) -> None:
         """Popliteal artery, vein and nerve, and the veins under the skin."""
@@ -422,16 +426,17 @@ class Knee:
                                     "muscle": 0.5 * (whole - lumen)})  # fmt: skip
         nerve = coverage(self._nerve.distance(at.m, at.p, at.level), px)
         layers.take_all(nerve, {"muscle": 0.6 * nerve, "fat": 0.4 * nerve})
+        for start, stop, radius in self._twigs:
+            twig = capsule((at.m, at.p, at.z), start, stop, radius)
+            layers.take("blood", 0.7 * coverage(twig, px))
         for vein in self._veins:
             layers.take("blood", coverage(outline.vein(at, vein), px))
 
-    def _fill_muscle(
-        self, layers: _Layers, at: _Points, outline: _Outline, x: Array, y: Array, z: Array
-    ) -> None:
+    def _fill_muscle(self, layers: _Layers, at: _Points, outline: _Outline) -> None:
         """Muscles share the room under the fascia; fat planes run where two of them meet."""
         body, px = self._body, at.pixel
-        m = at.m + 1.6 * self._soft[0].grid(x, y, z)
-        p = at.p + 1.6 * self._soft[1].grid(x, y, z)
+        m = at.m + 1.6 * at.of(self._soft[0])
+        p = at.p + 1.6 * at.of(self._soft[1])
         first = np.full_like(m, 99.0)
         second = first.copy()
         reach = (float(p.min()) - 4.0, float(p.max()) + 4.0)
@@ -444,21 +449,19 @@ class Knee:
         plane = 0.5 * (second - first)
         room = np.maximum(first, outline.fascia + 0.8)
         share = coverage(room, px) * (1.0 - sheet(plane, 1.0, px))
-        bundles = self._bundles.grid(x, y, z) / np.float32(self._bundles.steepness())
-        fibres = self._fibres.grid(x, y, z) / np.float32(self._fibres.steepness())
+        bundles = at.of(self._bundles) / np.float32(self._bundles.steepness())
+        fibres = at.of(self._fibres) / np.float32(self._fibres.steepness())
         fatty = np.float32(max(body.infiltration, 0.05))
         streak = sheet(bundles, 0.7, px) + 0.5 * sheet(fibres, 0.35, px)
         lean = 1.0 - np.clip(1.5 * fatty * streak, 0.0, 0.8)
         layers.take("muscle", share * lean)
 
-    def _fill_fat(
-        self, layers: _Layers, at: _Points, outline: _Outline, x: Array, y: Array, z: Array
-    ) -> None:
+    def _fill_fat(self, layers: _Layers, at: _Points, outline: _Outline) -> None:
         """Fascia, septa, and fat everywhere else."""
         px = at.pixel
         layers.take("tendon", 0.7 * sheet(outline.fascia, 0.7, px))
         for k, lobule in enumerate(self._lobules):
-            surface = lobule.grid(x, y, z) / np.float32(lobule.steepness())
+            surface = at.of(lobule) / np.float32(lobule.steepness())
             gate = 0.2 if k == 0 else 0.12
             layers.take("tendon", gate * sheet(surface, 0.4, px))
         layers.take("fat", np.float32(1.0))
@@ -479,7 +482,7 @@ class Knee:
         share = dict(zip(KNEE_TISSUES, fractions, strict=True))
         marrow = share["fatty_marrow"] + share["red_marrow"]
         soft = 1.0 - marrow
-        bone = np.float32(body.trabecular) * (1.6 * fine + 0.45 * patch + 0.2 * slow)
+        bone = np.float32(body.trabecular) * (1.6 * fine + 0.7 * patch + 0.5 * slow)
         pd = 1.0 + marrow * bone + soft * (0.045 * grain + 0.02 * patch)
         t1 = 1.0 + 0.03 * slow + 0.03 * patch
         t2 = 1.0 + 0.05 * slow + 0.05 * patch + 0.03 * grain
@@ -523,6 +526,15 @@ def _draw_vein(rng: np.random.Generator) -> _Vein:
         float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 0.7)),
         float(rng.uniform(0.7, 1.7)),
     )  # fmt: skip
+
+
+def _draw_twig(rng: np.random.Generator) -> tuple[list[float], list[float], float]:
+    """A short artery or vein that winds round the joint in the deep fat (genicular vessels)."""
+    side, high = rng.choice([-1.0, 1.0]), rng.choice([-14.0, 42.0])
+    start = np.array([side * rng.uniform(36, 43), rng.uniform(-10, 10), high])
+    stop = np.array([side * rng.uniform(20, 32), start[1] + rng.uniform(15, 30), high])
+    shift = rng.normal(0.0, 4.0, (2, 3))
+    return list(start + shift[0]), list(stop + shift[1]), float(rng.uniform(0.7, 1.3))
 
 
 class _Outline:

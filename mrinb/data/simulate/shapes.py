@@ -96,14 +96,14 @@ def ellipse(u: Array, v: Array, a: float | Array, b: float | Array, square: floa
 
 def ellipsoid(point: Sequence[Array], centre: Sequence[float], radii: Sequence[float]) -> Array:
     """Approximate signed distance to an axis-aligned ellipsoid (first order)."""
-    q: Array | float = np.float32(1e-6)
-    slope: Array | float = np.float32(1e-9)
-    for x, c, r in zip(point, centre, radii, strict=True):
-        s = (x - np.float32(c)) * np.float32(1.0 / r)
-        q = q + s * s
-        slope = slope + s * s * np.float32(1.0 / (r * r))
-    root = np.sqrt(q)
-    return (root - 1.0) * root / np.sqrt(slope)
+    scaled = [
+        (x - np.float32(c)) * np.float32(1.0 / r)
+        for x, c, r in zip(point, centre, radii, strict=True)
+    ]
+    squares = [s * s for s in scaled]
+    root = np.sqrt(sum(squares) + np.float32(1e-6))
+    slope = sum(s * np.float32(1.0 / (r * r)) for s, r in zip(squares, radii, strict=True))
+    return (root - 1.0) * root / np.sqrt(slope + np.float32(1e-9))
 
 
 def capsule(
@@ -158,8 +158,8 @@ class Sweep:
         cu, cv, a, b = self.section(level)
         taper = self._slope(inside)[..., 2:].astype(np.float32)
         lean = 1.0 / np.sqrt(1.0 + (taper**2).mean(axis=-1) * np.float32(grow * grow))
-        grow = np.float32(grow)
-        flat = ellipse(u - cu, v - cv, a * grow, b * grow, self.square) * lean
+        wide, deep = a * np.float32(grow), b * np.float32(grow)
+        flat = ellipse(u - cu, v - cv, wide, deep, self.square) * lean
         return flat + np.abs(level - inside).astype(np.float32)
 
 
