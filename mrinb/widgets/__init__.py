@@ -1,5 +1,7 @@
 """Interactive figures that work live in Jupyter and, without a kernel, in the built book."""
 
 from mrinb.widgets.compare import CompareData, Comparer, View
+from mrinb.widgets.mask_explorer import MaskExplorer
+from mrinb.widgets.toy import Toy, ToyData
 
-__all__ = ["CompareData", "Comparer", "View"]
+__all__ = ["CompareData", "Comparer", "MaskExplorer", "Toy", "ToyData", "View"]

@@ -2,7 +2,7 @@
 
 A widget is one Python class and one ES module with ``export default { render }``. In Jupyter,
 anywidget drives the module. For a stored page, the widget's HTML output carries a still picture,
-the state as JSON, and the module inline with a stand-in model; the picture is replaced when it runs.
+the state as JSON, and the module inline with a stand-in model, which takes the picture's place.
 """
 
 from __future__ import annotations
