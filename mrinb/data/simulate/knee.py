@@ -280,7 +280,7 @@ class Knee:
         )
         steep = 1.0 / np.sqrt(1.0 + 6.0 * np.minimum(spine / 8.0, 1.0))
         bone = smooth_max(tube, (at.z - top) * steep, 4.0)
-        compartment = ellipse(np.abs(at.m) - 20.5, away, 15.0, 21.0, square=0.4)
+        compartment = ellipse(np.abs(at.m) - 21.5, away, 14.0, 21.0, square=0.4)
         thick = np.float32(2.3 * body.cartilage) * (1.0 + 0.25 * lateral)
         return bone, bone - thick * step(compartment, 1.5, -2.5) * step(tube, 0.0, -2.0), top
 
@@ -359,8 +359,8 @@ class Knee:
         faint = np.clip(0.75 + 0.8 * ripple, 0.1, 1.2) * np.float32(max(body.scar, 0.05))
         hard = np.minimum(faint * scar, 0.9) * marrow
         metaphysis = step(up, 34.0, 44.0) + 0.7 * step(down, 20.0, 32.0)
-        share = step(ripple * 2.0 + 0.8 * slow + np.float32(body.red), 0.6, 2.2) * metaphysis
-        red = np.clip(0.65 * share, 0.0, 1.0) * (marrow - hard)
+        share = step(1.4 * ripple + 0.9 * slow + np.float32(body.red), 0.2, 3.0) * metaphysis
+        red = np.clip(0.6 * share, 0.0, 1.0) * (marrow - hard)
         layers.take_all(
             whole,
             {"cortical_bone": whole - marrow + hard, "red_marrow": red,
@@ -397,7 +397,7 @@ class Knee:
         film = film * step(np.abs(at.m), 36.0, 33.0) * step(at.p, -23.0, -18.0)
         gutter = step(np.abs(at.m), 24.0, 31.0) * step(at.z, 6.0, 12.0) * step(at.z, 40.0, 30.0)
         gutter = gutter * step(at.p, 22.0, 10.0)
-        pocket = wet * np.maximum(0.5 + 0.6 * water + 0.6 * slow, 0.0) * gutter
+        pocket = wet * np.maximum(0.25 + 0.6 * water + 0.6 * slow, 0.0) * gutter
         hollow = step(notch, 0.5, -1.0) * step(at.z, -4.0, 0.0) * step(at.p, 30.0, 22.0)
         cleft = np.maximum(0.5 + water, 0.0) * wet * 0.6 * hollow
         reach = np.maximum(np.maximum(film, pocket), cleft)
@@ -414,7 +414,7 @@ class Knee:
         layers.take("synovium", villi * hollow)
         lining = smooth_min(joint, notch + 6.0, 4.0) - (2.6 + 0.8 * slow + 0.7 * pocket)
         wall = sheet(lining, 0.6, px) * step(at.z, -9.0, -5.0) * step(at.z, 46.0, 40.0)
-        layers.take("tendon", 0.65 * wall * step(at.p, 34.0, 26.0))
+        layers.take("tendon", 0.65 * wall * step(at.p, 34.0, 26.0) * step(np.abs(at.m), 12.0, 18.0))
 
     def _fill_vessels(self, layers: _Layers, at: _Points, outline: _Outline) -> None:
         """Popliteal artery, vein and nerve, and the veins under the skin."""
