@@ -3,11 +3,12 @@
 Every mask keeps a centred block of lines and, outside it, equidistant or random lines. Random
 numbers come from ``numpy.random.RandomState``, whose stream is frozen, in the order in which
 ``fastmri.data.subsample.MaskFunc`` draws them: the same state gives the same mask in both.
-Where a change makes the same seed give another mask, raise ``SamplingSpec.version``.
+Where a change makes the same seed give another mask, raise ``VERSION``.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ import torch
 
 from mrinb.errors import MrinbError
 from mrinb.specs import SamplingSpec
+
+VERSION = 1
+"""Version of the draws; it enters keys through ``SamplingSpec.version``."""
 
 CENTER_FRACTIONS = {2: 0.16, 3: 0.12, 4: 0.08, 8: 0.04, 16: 0.02}
 """Fraction of fully sampled central lines for each nominal acceleration (the paper's code)."""
@@ -62,7 +66,12 @@ def sampling(*accelerations: int, mask: str = "equispaced") -> SamplingSpec:
         raise MrinbError(f"mask {mask!r}: choose one of {', '.join(_LINES)}")
     fractions = tuple(CENTER_FRACTIONS[a] for a in accelerations)
     return SamplingSpec.model_validate(
-        {"mask": mask, "accelerations": accelerations, "center_fractions": fractions}
+        {
+            "mask": mask,
+            "accelerations": accelerations,
+            "center_fractions": fractions,
+            "version": VERSION,
+        }
     )
 
 
@@ -203,13 +212,15 @@ def draw(
     return Mask(lines, acceleration, round(width * fraction), right - left)
 
 
+@functools.lru_cache(maxsize=1024)
 def for_volume(
     sampling: SamplingSpec, name: str, width: int, padding: tuple[int, int] | None = None
 ) -> Mask:
     """The one mask of a volume in evaluation: it depends on the volume's name only.
 
     The seed is the sequence of the character codes of the file's name, ``.h5`` included: the mask
-    that fastMRI's ``UnetDataTransform`` and the paper's code give the same file.
+    that fastMRI's ``UnetDataTransform`` and the paper's code give the same file. All slices share
+    one tensor: do not change it.
 
     Args:
         sampling: kind, accelerations and centre fractions.
