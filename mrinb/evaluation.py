@@ -63,7 +63,7 @@ def evaluate(
 
     Returns:
         One row a slice: distribution, split, volume, subject, slice, acceleration (nominal),
-        acceleration_effective, and each metric as it is and ``*_matched``.
+        effective_acceleration, and each metric as it is and ``*_matched``.
 
     Raises:
         MrinbError: there is nothing to evaluate, a score is not a number, or a metric's version is
@@ -150,7 +150,8 @@ def _network(
         raise MrinbError(f"run {train.key} has no weights here: train it first")
     network = build(train.model)
     load_weights(network, weights)
-    return network.to(device).eval()
+    network.place(device)
+    return network.eval()
 
 
 @torch.inference_mode()
@@ -199,7 +200,7 @@ def _table(part: Reconstruction, spec: EvalSpec) -> pd.DataFrame:
             "subject": part.volume.subject,
             "slice": part.indices,
             "acceleration": part.mask.acceleration,
-            "acceleration_effective": part.mask.effective,
+            "effective_acceleration": part.mask.effective,
             **scores,
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from mrinb.data.slices import normalise, zero_filled
@@ -27,6 +28,10 @@ class Measured(NamedTuple):
 class Reconstructor(nn.Module):
     """A network from measurements to images (slices, height, recon_width) in the data's units."""
 
+    def place(self, device: torch.device) -> None:
+        """Move to a device, with the parameters in the memory layout that is fastest there."""
+        self.to(device)
+
     def forward(self, measured: Measured) -> Tensor:
         """Reconstruct the images."""
         raise NotImplementedError
@@ -42,6 +47,10 @@ class ImageReconstructor(Reconstructor):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+
+    def place(self, device: torch.device) -> None:
+        """Move to a device; the network's own ``place`` chooses the layout where it has one."""
+        getattr(self.network, "place", self.network.to)(device)
 
     def forward(self, measured: Measured) -> Tensor:
         """Reconstruct images (slices, height, recon_width)."""
