@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PROFILE ?= classroom
 STORE ?=
+COMPUTE ?= never
 WORKERS ?= 2
 
 VENV := .venv
@@ -12,7 +13,7 @@ READY := $(VENV)/.installed
 .PHONY: help setup book test lint bench clean
 
 help:  ## list the commands
-	@echo "usage: make COMMAND [PROFILE=quick|classroom|paper] [STORE=folder] [PYTHON=python3.12]"
+	@echo "usage: make COMMAND [PROFILE=quick|classroom|paper] [STORE=folder] [COMPUTE=never|auto] [PYTHON=python3.12]"
 	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install everything into it
@@ -29,9 +30,9 @@ $(READY): pyproject.toml requirements.txt
 	@touch $@
 
 book: $(READY)  ## build the book: _build/html/index.html
-	$(VENV)/bin/mrinb book --profile $(PROFILE) $(if $(STORE),--store '$(STORE)')
+	$(VENV)/bin/mrinb book --profile $(PROFILE) --compute $(COMPUTE) $(if $(STORE),--store '$(STORE)')
 
-test: lint chromium  ## check style and types, then run all tests
+test: chromium lint  ## check style and types, then run all tests
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the published store
@@ -42,12 +43,11 @@ lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the 
 	$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 	$(VENV)/bin/mrinb results verify --published
 
-# The tests of the pages drive a Chromium; it comes from the system or from playwright.
+# The tests of the pages drive the system's Chromium.
 .PHONY: chromium
-chromium: $(READY)
-	@$(RUN) tests/book/chromium.py || { \
-	  echo "the tests of the pages need Chromium: apt-get install chromium, or" >&2; \
-	  echo "  $(VENV)/bin/playwright install --with-deps chromium" >&2; exit 2; }
+chromium:
+	@command -v $${CHROMIUM:-chromium} chromium-browser google-chrome >/dev/null || { \
+	  echo "the tests of the pages need Chromium: apt-get install chromium, or set CHROMIUM" >&2; exit 2; }
 
 bench: $(READY)  ## measure speeds against plain loops and print the ratios
 	OMP_NUM_THREADS=1 $(VENV)/bin/mrinb bench

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
@@ -167,6 +170,37 @@ class _Client(PapermillNotebookClient):
         return output
 
 
+class Kernels:
+    """The kernels at work, so that an interrupt reaches them: they are not in our process group."""
+
+    def __init__(self) -> None:
+        self.clients: list[_Client] = []
+        self.stopped = False
+
+    def interrupt(self) -> None:
+        """Interrupt the cells that run, and let no further one start."""
+        self.stopped = True
+        for client in self.clients:
+            provisioner = getattr(client.km, "provisioner", None)
+            if provisioner is None or not provisioner.has_process:
+                continue
+            if provisioner.pgid:  # its worker processes too, as at a terminal
+                os.killpg(provisioner.pgid, signal.SIGINT)
+            else:
+                provisioner.process.terminate()
+
+    @contextmanager
+    def threads(self) -> Iterator[ThreadPoolExecutor]:
+        """Two threads to run chapters in, which an interrupt ends."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            try:
+                yield pool
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.interrupt()
+                raise
+
+
 class ChapterEngine(NBClientEngine):
     """Papermill's engine with progress by cell, and its own environment and folder for the kernel.
 
@@ -182,13 +216,16 @@ class ChapterEngine(NBClientEngine):
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         tell: Tell = lambda done, text: None,
-        running: list[_Client] | None = None,
+        kernels: Kernels | None = None,
         **options: Any,
     ) -> None:
         """Run every cell of ``nb_man.nb`` in one new kernel."""
         done = 0
+        kernels = kernels or Kernels()
 
         def started(cell: Any, cell_index: int) -> None:
+            if kernels.stopped:
+                raise MrinbError("interrupted")
             tell(done, cls.heading(nb_man.nb, cell_index))
 
         def finished(cell: Any, cell_index: int, execute_reply: Any) -> None:
@@ -209,8 +246,7 @@ class ChapterEngine(NBClientEngine):
             **options,
         )
         client.tell = lambda text: tell(done, text)
-        if running is not None:
-            running.append(client)
+        kernels.clients.append(client)
         client.execute(env={**os.environ, **(env or {})})
 
     @staticmethod
@@ -233,7 +269,7 @@ def execute(
     widget_state: bool = True,
     clean: bool = False,
     tell: Tell = lambda done, text: None,
-    running: list[_Client] | None = None,
+    kernels: Kernels | None = None,
 ) -> Path:
     """Run one notebook in a new kernel of this interpreter.
 
@@ -247,7 +283,7 @@ def execute(
         widget_state: whether the state of live widgets is stored.
         clean: whether what a page does not need is left out.
         tell: hears of progress.
-        running: list that the running client is added to, so that it can be stopped.
+        kernels: takes the kernel, so that it can be interrupted.
 
     Returns:
         ``out``.
@@ -257,7 +293,7 @@ def execute(
     """
     notebook = parameterize_notebook(load_notebook_node(str(chapter.path)), dict(parameters))
     failed = out.with_suffix(".failed.ipynb")
-    options = {"env": env, "cwd": cwd, "tell": tell, "running": running}
+    options = {"env": env, "cwd": cwd, "tell": tell, "kernels": kernels}
     try:
         with _this_interpreter():
             ChapterEngine.execute_notebook(
@@ -275,7 +311,7 @@ def execute(
     error = _first_error(notebook)
     if error:
         _write(notebook, failed)
-        raise MrinbError(error)
+        raise MrinbError(error if clean else f"{error} (see {failed})")
     _write(cleaned(notebook) if clean else notebook, out)
     failed.unlink(missing_ok=True)
     return out
@@ -297,27 +333,34 @@ def _this_interpreter() -> Iterator[None]:
 
 def _first_error(notebook: Any) -> str:
     """What the first failed cell said: the words alone if they are mrinb's, else with the kind."""
-    for index, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 if output.ename == "MrinbError":
                     return str(output.evalue)
-                first = (output.evalue or "").strip().splitlines()[:1]
-                return f"cell {index} failed with {output.ename}: {''.join(first)}"
+                first = "".join((output.evalue or "").strip().splitlines()[:1])
+                return f"cell [{cell.execution_count}] failed with {output.ename}: {first}"
     return ""
 
 
 def _write(notebook: Any, path: Path) -> None:
     """Write a notebook whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _writing(path):
         part.write_text(nbformat.writes(notebook), encoding="utf-8")
         part.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the folder of ``path``, and tell in one line if it cannot be written to."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+        yield
     except OSError as error:
-        raise MrinbError(
-            f"cannot write {path} ({error.strerror}): choose another folder"
-        ) from error
+        raise MrinbError(f"cannot write {path} ({error.strerror}): choose another folder") from None
 
 
 def cleaned(notebook: Any) -> Any:
@@ -368,8 +411,13 @@ def run_chapter(
     target = out or Path.cwd() / "runs" / f"{found.name}.ipynb"
     if target.resolve() == found.path.resolve():
         raise MrinbError(f"{target} is the chapter's source: give the output another name")
-    with _progress(quiet) as progress:
-        return execute(found, values, target, env=env, tell=_teller(progress, found, values))
+    with _writing(target):  # before the work, not after it
+        pass
+    kernels = Kernels()
+    with _progress(quiet) as progress, kernels.threads() as pool:
+        tell = _teller(progress, found)
+        run = pool.submit(execute, found, values, target, env=env, tell=tell, kernels=kernels)
+        return run.result()
 
 
 def _progress(quiet: bool) -> Progress:
@@ -383,10 +431,10 @@ def _progress(quiet: bool) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=quiet)
 
 
-def _teller(progress: Progress, chapter: Chapter, parameters: Mapping[str, Any]) -> Tell:
+def _teller(progress: Progress, chapter: Chapter) -> Tell:
     """A bar of one chapter: its code cells, and the heading or last line printed."""
     cells = nbformat.read(chapter.path, as_version=4).cells
-    total = sum(c.cell_type == "code" and bool(c.source.strip()) for c in cells) + bool(parameters)
+    total = sum(c.cell_type == "code" and bool(c.source.strip()) for c in cells) + 1  # injected
     task = progress.add_task(chapter.name, total=total, doing="starting the kernel")
 
     def tell(done: int, text: str) -> None:
@@ -433,6 +481,7 @@ def build(
     env = kernel_environment(root, stage, store, compute)
     _run_all(todo, checked, stage, env, quiet)
     html = _jupyter_book(stage)
+    _lead_on(html)
     final = out / "_build" / "html"
     shutil.rmtree(final, ignore_errors=True)
     html.replace(final)
@@ -498,9 +547,9 @@ def _run_all(
 ) -> None:
     """Run chapters two at a time; what failed is told once, at the end."""
     threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": "1"}
-    running: list[_Client] = []
+    kernels = Kernels()
     failures: dict[str, str] = {}
-    with _progress(quiet) as progress, ThreadPoolExecutor(max_workers=2) as pool:
+    with _progress(quiet) as progress, kernels.threads() as pool:
         futures = {
             chapter.name: pool.submit(
                 execute,
@@ -511,26 +560,33 @@ def _run_all(
                 cwd=stage / "notebooks",
                 widget_state=False,
                 clean=True,
-                tell=_teller(progress, chapter, values[chapter.name]),
-                running=running,
+                tell=_teller(progress, chapter),
+                kernels=kernels,
             )
             for chapter in todo
         }
-        try:
-            for name, future in futures.items():
-                try:
-                    future.result()
-                except MrinbError as error:
-                    failures[name] = str(error)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for client in running:
-                if client.km is not None and client.km.has_kernel:
-                    client.km.shutdown_kernel(now=True)
-            raise
+        for name, future in futures.items():
+            try:
+                future.result()
+            except MrinbError as error:
+                failures[name] = str(error)
     if failures:
         lines = "\n".join(f"  {name}: {text}" for name, text in failures.items())
         raise MrinbError(f"the book was not built, these chapters failed:\n{lines}")
+
+
+def _lead_on(html: Path) -> None:
+    """Replace Jupyter Book's bare redirect by a page with a language, a title and a link."""
+    toc = yaml.safe_load((html.parents[1] / "_toc.yml").read_text(encoding="utf-8"))
+    first = f"{toc['root']}.html"
+    config = yaml.safe_load((html.parents[1] / "_config.yml").read_text(encoding="utf-8"))
+    title = escape(config["title"])
+    (html / "index.html").write_text(
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
+        f'<meta http-equiv="refresh" content="0; url={first}"></head>\n'
+        f'<body><main><h1><a href="{first}">{title}</a></h1></main></body>\n</html>\n',
+        encoding="utf-8",
+    )
 
 
 def _jupyter_book(stage: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Small chapters that stand in for the book's, so that the builder's tests do not train anything."""
+"""Small chapters that stand in for the book's, so that tests of the builder train nothing."""
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
