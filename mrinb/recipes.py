@@ -1,0 +1,381 @@
+"""How each kind of result is made: what it needs, how it is computed, how long that takes.
+
+The runner and the store know nothing but this table, so that a new kind of result is a new row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mrinb.context import Context
+from mrinb.errors import MrinbError
+from mrinb.pools import Pool
+from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, Spec, TrainSpec
+from mrinb.store import Draft, Entry, Store
+
+REAL_SIZE = 320
+"""Matrix size assumed of real files when their computing time is estimated."""
+
+
+class Need(NamedTuple):
+    """Something that must be there before a result can be computed.
+
+    Attributes:
+        spec: what is needed.
+        files: glob patterns of the files of it that are used.
+    """
+
+    spec: Spec
+    files: tuple[str, ...] = ()
+
+
+class Cost(NamedTuple):
+    """What a computation is expected to take.
+
+    Attributes:
+        group: computations of one group take the same time a unit.
+        units: number of units, such as slices times epochs.
+        unit_s: seconds a unit on one core where none of the group has been measured yet.
+    """
+
+    group: str
+    units: float
+    unit_s: float
+
+
+class Tolerance(NamedTuple):
+    """How far a recomputed number may lie off.
+
+    Numbers that training enters are compared by their means, because rounding differs between
+    processors and training amplifies it.
+
+    Attributes:
+        relative: largest difference relative to the root mean square of the values.
+        mean: whether means of columns and arrays are compared in place of single values.
+    """
+
+    relative: float
+    mean: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe's function is given.
+
+    Attributes:
+        spec: what to compute.
+        context: where the data lie, and the device.
+        store: where needed results are found.
+        draft: where files are written.
+        progress: to be told the fraction done and a short text.
+    """
+
+    spec: Spec
+    context: Context
+    store: Store
+    draft: Draft
+    progress: Callable[[float, str], None]
+
+    def scratch(self) -> Path:
+        """Folder that survives a kill of this computation."""
+        return self.store.scratch(self.spec)
+
+    def fetch(self, spec: Spec, files: Sequence[str] = ()) -> Entry:
+        """A result that this one needs.
+
+        Raises:
+            MrinbError: it is not in the store.
+        """
+        entry = self.store.find(spec, files)
+        if entry is None:
+            raise MrinbError(f"{spec.kind} {spec.key} has gone from the results store: run again")
+        return entry
+
+    def steps(self, done: int, total: int) -> None:
+        """Tell progress as steps done out of all."""
+        self.progress(done / max(total, 1), f"{done / max(total, 1):.0%}")
+
+
+Compute = Callable[[Any, Job], None]
+
+
+class Recipe(NamedTuple):
+    """How one kind of result is made. ``compute`` must be importable, for worker processes.
+
+    Attributes:
+        compute: writes the result's files into the job's draft; None for what is prepared.
+        needs: what must be there before.
+        cost: what it is expected to take.
+        label: what it is, in words, without the seed.
+        prepare: for what is not kept in the store: makes all of several specs that is missing.
+        outdated: why a spec can no longer be computed by this code, or None.
+        published: glob patterns of the files that are published.
+        tolerance: how far a recomputation may lie off.
+    """
+
+    compute: Compute | None
+    needs: Callable[[Any], Sequence[Need]]
+    cost: Callable[[Any, Context], Cost]
+    label: Callable[[Any], str]
+    prepare: Callable[[Sequence[Any], Context], None] | None = None
+    outdated: Callable[[Any], str | None] = lambda spec: None
+    published: tuple[str, ...] = ("*.parquet", "*.json", "*.npz")
+    tolerance: Callable[[Any], Tolerance] = lambda spec: Tolerance(1e-4)
+
+
+Recipes = Mapping[type[Spec], Recipe]
+
+
+def weights_name(train: TrainSpec, epoch: int | None = None) -> str:
+    """File of the weights after an epoch (from 1); None is the last."""
+    return f"epoch-{epoch or train.epochs:02d}.safetensors"
+
+
+def split_slices(spec: DataSpec, context: Context) -> int:
+    """Number of slices in a split; simulated ones need not exist yet."""
+    if spec.simulator is not None:
+        count = spec.simulator.subjects * spec.simulator.slices
+        return count if spec.limit is None else min(count, spec.limit)
+    from mrinb.data.volumes import volumes
+
+    return sum(volume.slices for volume in volumes(spec, context))
+
+
+def pool_slices(spec: TrainSpec, context: Context) -> int:
+    """Number of slices in one epoch of a training run."""
+    counts = {d.distribution: split_slices(d, context) for d in spec.data}
+    total = 0
+    for part in Pool.parse(spec.pool).parts:
+        count = sum(counts[d] for d in part.distributions)
+        for step in part.steps:
+            count = step.count(count)
+        total += count
+    return total
+
+
+def _is_simulated(spec: DataSpec, context: Context) -> bool:
+    """Whether a split's files are there, going by their number."""
+    if spec.simulator is None:
+        return True
+    from mrinb.data.volumes import folder
+
+    return sum(1 for _ in folder(spec, context).glob("*.h5")) >= spec.simulator.subjects
+
+
+def _simulate(specs: Sequence[DataSpec], context: Context) -> None:
+    from mrinb.data.volumes import prepare
+
+    missing = [s for s in specs if not _is_simulated(s, context)]
+    if missing:
+        prepare(missing, context)
+
+
+def _data_cost(spec: DataSpec, context: Context) -> Cost:
+    if spec.simulator is None or _is_simulated(spec, context):
+        return Cost("data", 0.0, 0.0)
+    return Cost("data", split_slices(spec, context), 0.3 * (spec.simulator.size / 96) ** 2)
+
+
+def _train(spec: TrainSpec, job: Job) -> None:
+    from mrinb.data.slices import Slices
+    from mrinb.data.volumes import select, volumes
+    from mrinb.training import train
+
+    available = {d.distribution: volumes(d, job.context) for d in spec.data}
+    slices = Slices(select(spec, available), job.context)
+    scratch = job.scratch()
+
+    def progress(done: int, total: int, loss: float) -> None:
+        job.progress(done / total, f"epoch {1 + done * spec.epochs // (total + 1)}/{spec.epochs}")
+
+    history = train(spec, slices, scratch, device=job.context.device, progress=progress)
+    job.draft.table("history", history)
+    for path in sorted(scratch.glob("epoch-*.safetensors")):
+        path.rename(job.draft.path(path.name))
+    _note_device(job)
+
+
+def _note_device(job: Job) -> None:
+    from mrinb.devices import torch_device
+
+    job.draft.record["device"] = str(torch_device(job.context.device))
+
+
+def _evaluate(spec: EvalSpec, job: Job) -> None:
+    from mrinb.evaluation import evaluate
+
+    weights = _weights(job, spec.train, spec.epoch)
+    job.draft.table("scores", evaluate(spec, weights, job.context, job.steps))
+    _note_device(job)
+
+
+def _exhibit(spec: ExhibitSpec, job: Job) -> None:
+    from mrinb.exhibits import compute
+
+    job.draft.arrays("arrays", compute(spec, _weights(job, spec.train), job.context))
+    _note_device(job)
+
+
+def _weights(job: Job, train: TrainSpec | None, epoch: int | None = None) -> Path | None:
+    if train is None:
+        return None
+    name = weights_name(train, epoch)
+    return job.fetch(train, (name,)).path(name)
+
+
+def _train_needs(spec: TrainSpec) -> list[Need]:
+    return [Need(d) for d in spec.data]
+
+
+def _eval_needs(spec: EvalSpec) -> list[Need]:
+    data = [Need(spec.data)]
+    if spec.train is None:
+        return data
+    return [Need(spec.train, (weights_name(spec.train, spec.epoch),)), *data]
+
+
+def _exhibit_needs(spec: ExhibitSpec) -> list[Need]:
+    data = [Need(spec.data)] if spec.data is not None else []
+    if spec.train is None:
+        return data
+    return [Need(spec.train, (weights_name(spec.train),)), *data]
+
+
+def _size(data: DataSpec | None) -> int:
+    return data.simulator.size if data is not None and data.simulator else REAL_SIZE
+
+
+def _step_s(model: ModelSpec, size: int, context: Context) -> float:
+    """Seconds of a training step on one slice: measured for the U-net, a guess for others."""
+    width = dict(model.options).get("channels", 8) / 8
+    seconds = 0.03 * (0.9 * width + 0.1 * width**2) * (size / 96) ** 2
+    if model.name != "unet":
+        seconds *= 2
+    return seconds / 100 if _processor(context) == "cuda" else seconds
+
+
+def _processor(context: Context) -> str:
+    if context.device != "auto":
+        return context.device.partition(":")[0]
+    if not any(Path("/dev").glob("nvidia*")):
+        return "cpu"  # torch need not be imported to know
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _group(kind: str, model: ModelSpec, size: int, context: Context) -> str:
+    options = ",".join(f"{name}={value}" for name, value in model.options)
+    return f"{kind}/{model.name}({options})/{size}/{_processor(context)}"
+
+
+def _train_cost(spec: TrainSpec, context: Context) -> Cost:
+    size = max(map(_size, spec.data))
+    units = spec.epochs * pool_slices(spec, context)
+    group = _group("train", spec.model, size, context)
+    return Cost(group, units, _step_s(spec.model, size, context))
+
+
+def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
+    size = _size(spec.data)
+    units = split_slices(spec.data, context) + 4  # and opening files, loading weights
+    if spec.train is None:
+        return Cost(f"eval/zero-filled/{size}", units, 0.01 * (size / 96) ** 2)
+    model = spec.train.model
+    return Cost(_group("eval", model, size, context), units, 0.5 * _step_s(model, size, context))
+
+
+def _exhibit_cost(spec: ExhibitSpec, context: Context) -> Cost:
+    return Cost(f"exhibit/{spec.name}/{_size(spec.data)}", 1, 0.5 * (_size(spec.data) / 96) ** 2)
+
+
+def _data_label(spec: DataSpec) -> str:
+    return f"{spec.distribution} {spec.split}"
+
+
+def _train_label(spec: TrainSpec) -> str:
+    return f"{spec.model.name} on {Pool.parse(spec.pool)}"
+
+
+def _eval_label(spec: EvalSpec) -> str:
+    what = _train_label(spec.train) if spec.train else "zero-filled"
+    return f"{what}, tested on {_data_label(spec.data)}"
+
+
+def _exhibit_label(spec: ExhibitSpec) -> str:
+    about = [_train_label(spec.train)] if spec.train else []
+    about += [_data_label(spec.data)] if spec.data else []
+    return " ".join([spec.name, "of", ", ".join(about)] if about else [spec.name])
+
+
+def _data_outdated(spec: DataSpec) -> str | None:
+    if spec.simulator is None:
+        return None
+    from mrinb import catalogue
+    from mrinb.data.simulate import acquire
+
+    if spec.distribution not in catalogue.DISTRIBUTIONS:
+        return f"{spec.distribution} is no longer in the catalogue"
+    same = spec.simulator.versions == acquire.versions(catalogue.distribution(spec.distribution))
+    return None if same else f"the simulator of {spec.distribution} has another version"
+
+
+def _train_outdated(spec: TrainSpec) -> str | None:
+    from mrinb import training
+
+    if spec.version != training.VERSION:
+        return f"the trainer has version {training.VERSION}"
+    return _sampling_outdated(spec) or next(filter(None, map(_data_outdated, spec.data)), None)
+
+
+def _sampling_outdated(spec: TrainSpec | EvalSpec | ExhibitSpec) -> str | None:
+    version = type(spec.sampling).model_fields["version"].default
+    return None if spec.sampling.version == version else f"the masks have version {version}"
+
+
+def _eval_outdated(spec: EvalSpec) -> str | None:
+    from mrinb import metrics
+
+    for name, version in spec.metrics:
+        if metrics.VERSIONS.get(name) != version:
+            return f"the metric {name} has version {metrics.VERSIONS.get(name)}"
+    train = _train_outdated(spec.train) if spec.train else None
+    return _sampling_outdated(spec) or train or _data_outdated(spec.data)
+
+
+def _exhibit_outdated(spec: ExhibitSpec) -> str | None:
+    from mrinb import exhibits
+
+    if spec.version != exhibits.VERSION:
+        return f"exhibits have version {exhibits.VERSION}"
+    train = _train_outdated(spec.train) if spec.train else None
+    data = _data_outdated(spec.data) if spec.data else None
+    return _sampling_outdated(spec) or train or data
+
+
+def _tolerance(spec: EvalSpec | ExhibitSpec) -> Tolerance:
+    return Tolerance(1e-3) if spec.train is None else Tolerance(0.05, mean=True)
+
+
+RECIPES: Recipes = {
+    DataSpec: Recipe(
+        None, lambda spec: [], _data_cost, _data_label,
+        prepare=_simulate, outdated=_data_outdated,
+    ),
+    TrainSpec: Recipe(
+        _train, _train_needs, _train_cost, _train_label,
+        outdated=_train_outdated, tolerance=lambda spec: Tolerance(0.05, mean=True),
+    ),
+    EvalSpec: Recipe(
+        _evaluate, _eval_needs, _eval_cost, _eval_label,
+        outdated=_eval_outdated, tolerance=_tolerance,
+    ),
+    ExhibitSpec: Recipe(
+        _exhibit, _exhibit_needs, _exhibit_cost, _exhibit_label,
+        outdated=_exhibit_outdated, tolerance=_tolerance,
+    ),
+}  # fmt: skip
+"""The kinds of results of this package."""
