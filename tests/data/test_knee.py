@@ -173,8 +173,10 @@ def test_coarse_rendering_is_the_average_of_a_fine_one(position):
     subject = Knee(1)
     coarse = subject.render(position, Grid(96, 112, (160.0, 160.0), 3.0))
     fine = subject.render(position, Grid(384, 448, (160.0, 160.0), 3.0))
-    error = np.abs(coarse.fractions - block_average(fine.fractions, 4)).sum(axis=0)
-    assert error.mean() < 0.04
+    averaged = block_average(fine.fractions, 4)
+    assert np.abs(coarse.fractions - averaged).sum(axis=0).mean() < 0.04
+    amounts = coarse.fractions.sum(axis=(1, 2)), averaged.sum(axis=(1, 2))
+    np.testing.assert_allclose(*amounts, rtol=0.15, atol=15)  # no tissue grows with the pixel
     for one, other in zip(coarse[2:], fine[2:], strict=True):
         assert np.abs(one - block_average(other, 4)).mean() < 0.01
 

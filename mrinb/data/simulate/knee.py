@@ -28,7 +28,7 @@ from mrinb.data.simulate.shapes import (
 from mrinb.data.simulate.tissues import KNEE_TISSUES, Grid, TissueMaps
 from mrinb.errors import MrinbError
 
-VERSION = 1
+VERSION = 2
 """Enters the data keys: to be raised whenever pixels change."""
 
 FRONT, BACK = -42.0, 40.0
@@ -320,15 +320,14 @@ class Knee:
         tibia, tibia_outer, top = self._tibia_shapes(at)
         patella, patella_outer = self._patella_shapes(at)
         fibula = self._fibula.distance(at.m, at.p, at.level)
-        outline = _Outline(
-            self, at, at.of(self._thick), np.minimum(np.minimum(femur, tibia), patella)
-        )
+        bare = np.minimum(np.minimum(femur, tibia), patella)
+        outline = _Outline(self, at, at.of(self._thick), bare)
         layers = _Layers(coverage(outline.skin, px))
 
         layers.take("skin", 1.0 - coverage(outline.skin + 1.4, px))
         self._fill_bones(layers, at, (femur, tibia, patella, fibula), ripple, slow)
         cartilage = np.minimum(np.minimum(femur_outer, tibia_outer), patella_outer)
-        layers.take("cartilage", coverage(cartilage, px))
+        layers.take_shell("cartilage", coverage(cartilage, px), coverage(bare, px))
         layers.take("meniscus", coverage(self._menisci(at, top, femur_outer, tibia_outer), px))
         self._fill_ligaments(layers, at)
         self._fill_fluid(layers, at, np.minimum(femur_outer, tibia_outer), notch)
@@ -408,7 +407,7 @@ class Knee:
             radii = (0.8 * body.cyst, body.cyst, 2.5 * body.cyst)
             cyst = ellipsoid((at.m, at.p, at.z), (22.0, 44.0, 8.0), radii)
             fluid = np.minimum(fluid, cyst + 0.4 * water)
-        layers.take("synovial_fluid", coverage(fluid, px))
+        layers.take_shell("synovial_fluid", coverage(fluid, px), coverage(joint, px))
         layers.take("synovium", 0.7 * coverage(fluid - 0.9, px) * (reach > 0.5))
         villi = coverage(notch + 1.0, px) * np.clip(0.25 + 0.3 * water, 0.0, 0.7)
         layers.take("synovium", villi * hollow)
@@ -502,6 +501,13 @@ class _Layers:
         part = self.free * cover
         self.shares[name] += part
         self.free = self.free - part
+
+    def take_shell(self, name: str, outer: Array, inner: Array) -> None:
+        """Give one tissue what lies between two nested shapes: nothing where they coincide.
+
+        Taking ``outer`` of what ``inner`` left would leak half an edge pixel all around.
+        """
+        self.take(name, np.clip((outer - inner) / np.maximum(1.0 - inner, 1e-3), 0.0, 1.0))
 
     def take_all(self, cover: Array, parts: dict[str, Array]) -> None:
         """Give ``cover`` of what is free to several tissues, whose parts add up to it."""
