@@ -111,7 +111,7 @@ def _brain(contrast: str, scanner: Scanner, coils: int) -> Distribution:
 
 _ALL = (
     *(_knee(c, s) for c in ("PD", "PDFS") for s in (SKYRA, AERA, BIOGRAPH)),
-    _brain("FLAIR", SKYRA, 16),
+    _brain("FLAIR", SKYRA, 20),
     _brain("T1", AERA, 20),
     _brain("T1POST", AERA, 16),
     _brain("T1POST", AVANTO, 4),

@@ -20,6 +20,10 @@ from mrinb.errors import MrinbError
 
 KSPACE, TARGET, HEADER = "kspace", "reconstruction_rss", "ismrmrd_header"
 
+_DAMAGED = "damaged HDF5 file: download or generate it again"
+_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+"""What h5py raises on bytes that make no sense, depending on where they are."""
+
 
 class Header(NamedTuple):
     """What the ISMRMRD header says about a scan.
@@ -78,8 +82,10 @@ def open_volume(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking="best-effort")
     except FileNotFoundError:
         raise MrinbError(f"{path}: no such file") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise MrinbError(f"{path}: cannot be read ({error.strerror})") from None
+    except IsADirectoryError:
+        raise MrinbError(f"{path}: a folder, not a file") from None
+    except PermissionError:
+        raise MrinbError(f"{path}: you may not read this file") from None
     except OSError as error:
         raise MrinbError(f"{path}: {_open_problem(path, str(error))}") from None
 
@@ -91,7 +97,7 @@ def _open_problem(path: Path, words: str) -> str:
         return "the file is truncated: download or generate it again"
     if "signature" in words:
         return "not an HDF5 file"
-    return "damaged HDF5 file: download or generate it again"
+    return _DAMAGED
 
 
 def read_header(path: Path) -> Header:
@@ -112,9 +118,8 @@ def read_info(path: Path) -> Info:
     with open_volume(path) as file:
         try:
             return _info(file, path)
-        except (OSError, KeyError, RuntimeError) as error:
-            words = str(error).strip("'\"").splitlines()[0]
-            raise MrinbError(f"{path}: damaged HDF5 file ({words})") from None
+        except _DAMAGE:
+            raise MrinbError(f"{path}: {_DAMAGED}") from None
 
 
 def _info(file: h5py.File, path: Path) -> Info:
@@ -311,7 +316,7 @@ def read_slice(file: h5py.File, key: str, index: int, path: Path) -> np.ndarray:
     """
     try:
         return file[key][index]
-    except (OSError, RuntimeError, KeyError):
+    except _DAMAGE:
         raise MrinbError(
             f"{path}: slice {index} of {key} cannot be read: download or generate the file again"
         ) from None
