@@ -218,7 +218,9 @@ def _slice(
     rows = min(matrix.height, 2 * round(0.575 * matrix.height / 2))
     shape = (rows * matrix.oversample, matrix.width * matrix.oversample)
     fov = (rows * matrix.pixel_mm, matrix.width * matrix.pixel_mm)
-    grid = Grid(*shape, fov, THICKNESS_MM[kind])
+    # Planes through the slice lie no farther apart than about a pixel.
+    planes = 3 if matrix.pixel_mm > 1.2 else 5
+    grid = Grid(*shape, fov, THICKNESS_MM[kind], planes)
     maps = anatomy.render(position, grid)
     signal = contrast.signal(maps, distribution.contrast, field_t, rng, timing)
     if kind == "knee":

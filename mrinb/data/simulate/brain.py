@@ -9,12 +9,14 @@ source: Fonov et al., NeuroImage 2011;54:313 (ICBM 2009a symmetric, carried by n
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from mrinb.data.simulate.tissues import BRAIN_TISSUES, Grid, TissueMaps
 
@@ -31,7 +33,7 @@ Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class _Atlas(NamedTuple):
-    """Fields of the atlas on regular grids (x, y, z).
+    """Fields of the atlas on regular grids (z, y, x).
 
     Attributes:
         origin: atlas coordinates of voxel 0, in millimetres.
@@ -39,7 +41,8 @@ class _Atlas(NamedTuple):
         brain: sharpened grey plus white matter probability, 1 mm.
         dip: how far the T1 image falls below its surroundings (sulci, fissures), 1 mm.
         hull: signed distance to the closed brain mask, millimetres, 2 mm grid.
-        column: the same for the mask continued downwards as a column, 2 mm grid.
+        column: the same for a closed mask continued downwards as a column, 2 mm grid.
+        outline: the same for the convex hull of the column's sections, 2 mm grid.
     """
 
     origin: np.ndarray
@@ -48,6 +51,7 @@ class _Atlas(NamedTuple):
     dip: np.ndarray
     hull: np.ndarray
     column: np.ndarray
+    outline: np.ndarray
 
 
 def _load(kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -64,32 +68,59 @@ def _atlas() -> _Atlas:
     t1, affine = _load("t1")
     white, grey = _load("wm")[0], _load("gm")[0]
     both = white + grey
-    mask = ndimage.binary_closing(np.pad(t1[::2, ::2, ::2] > 0.05, 12), iterations=8)
-    mask = ndimage.binary_fill_holes(mask)[12:-12, 12:-12, 12:-12]
-    column = mask.copy()
+    mask = _closed(t1[::2, ::2, ::2] > 0.05, 6)
+    column = _closed(mask, 16)
     floor = int((-18 - affine[2, 3]) / 2)
     column[:, :, :floor] = column[:, :, floor : floor + 1]
     smooth = ndimage.gaussian_filter(t1, 3.0)
-    return _Atlas(
-        affine[:3, 3].astype(np.float32),
+    fields = (
         _sharpen(white, 1.6),
         _sharpen(both, 1.2),
         (smooth - t1) / (smooth + 0.05),
         _signed_distance(mask, 2.0),
         _signed_distance(column, 2.0),
+        _signed_distance(_convex(column), 2.0, 4.0),
     )
+    # Axial planes lie together in memory.
+    turned = (np.ascontiguousarray(f.transpose(2, 1, 0), np.float32) for f in fields)
+    return _Atlas(affine[:3, 3].astype(np.float32), *turned)
 
 
 def _sharpen(field: np.ndarray, amount: float) -> np.ndarray:
     return field + amount * (field - ndimage.gaussian_filter(field, 2.0))
 
 
-def _signed_distance(mask: np.ndarray, spacing: float) -> np.ndarray:
+def _closed(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Closing by a ball, voxels; what is below the mask does not count as outside."""
+    pad = radius + 2
+    padded = np.pad(mask, pad)
+    padded[:, :, :pad] = padded[:, :, pad : pad + 1]
+    grown = ndimage.distance_transform_edt(~padded) <= radius
+    shrunk = ndimage.distance_transform_edt(grown) > radius
+    return ndimage.binary_fill_holes(shrunk)[pad:-pad, pad:-pad, pad:-pad]
+
+
+def _convex(mask: np.ndarray) -> np.ndarray:
+    """Convex hull of every axial section."""
+    out = np.zeros_like(mask)
+    grid = np.argwhere(np.ones(mask.shape[:2], bool))
+    for k in np.flatnonzero(mask.any((0, 1))):
+        corners = np.argwhere(mask[:, :, k])
+        if np.ptp(corners, axis=0).min() < 3:
+            out[:, :, k] = mask[:, :, k]
+            continue
+        planes = ConvexHull(corners).equations
+        inside = (grid @ planes[:, :2].T + planes[:, 2] <= 0.25).all(1)
+        out[:, :, k] = inside.reshape(mask.shape[:2])
+    return out
+
+
+def _signed_distance(mask: np.ndarray, spacing: float, blur: float = 1.2) -> np.ndarray:
     pad = 14
     mask = np.pad(mask, pad, mode="constant")
     mask[:, :, :pad] = mask[:, :, pad : pad + 1]
     out = ndimage.distance_transform_edt(~mask) - ndimage.distance_transform_edt(mask)
-    return (ndimage.gaussian_filter(out, 1.2) * spacing).astype(np.float32)
+    return (ndimage.gaussian_filter(out, blur) * spacing).astype(np.float32)
 
 
 _HULL_PAD_MM = 28.0
@@ -99,30 +130,42 @@ class _Noise:
     """Smooth periodic Gaussian noise of unit variance with one dominant wavelength."""
 
     def __init__(
-        self, rng: np.random.Generator, wavelength: float, band: bool = False, n: int = 40
+        self,
+        rng: np.random.Generator,
+        wavelength: float,
+        band: bool = False,
+        n: int = 40,
+        order: int = 2,
     ) -> None:
-        self.step = wavelength / 5
+        self.step, self.order = wavelength / 5, order
         white = rng.standard_normal((n, n, n)).astype(np.float32)
         field = ndimage.gaussian_filter(white, 1.0, mode="wrap")
         if band:
             field = field - ndimage.gaussian_filter(white, 1.8, mode="wrap")
         field = field / field.std()
-        self.coefficients = ndimage.spline_filter(field, 2, mode="grid-wrap").astype(np.float32)
+        if order > 1:
+            field = ndimage.spline_filter(field, order, mode="grid-wrap")
+        self.coefficients = field.astype(np.float32)
 
     def __call__(self, points: Points) -> np.ndarray:
         index = [p / np.float32(self.step) for p in points]
         return ndimage.map_coordinates(
-            self.coefficients, index, order=2, mode="grid-wrap", prefilter=False, output=np.float32
+            self.coefficients,
+            index,
+            order=self.order,
+            mode="grid-wrap",
+            prefilter=False,
+            output=np.float32,
         )
 
 
-def _coarse(noise: _Noise, points: Points, every: int) -> np.ndarray:
-    """Evaluate slow noise on a thinned plane and interpolate linearly."""
+def _coarse(field: Callable[[Points], np.ndarray], points: Points, every: int) -> np.ndarray:
+    """Evaluate a slow function of position on a thinned plane and interpolate linearly."""
     if every <= 1:
-        return noise(points)
+        return field(points)
     height, width = points[0].shape
-    thin = tuple(p[::every, ::every] for p in points)
-    values = noise(thin)  # type: ignore[arg-type]
+    x, y, z = (p[::every, ::every] for p in points)
+    values = field((x, y, z))
     rows = _interpolation(height, values.shape[0], every)
     columns = _interpolation(width, values.shape[1], every)
     return rows @ values @ columns.T
@@ -225,9 +268,9 @@ def _person(rng: np.random.Generator) -> _Person:
         white_cut=float(rng.normal(0.5, 0.03)),
         skull_mm=float(rng.uniform(5.5, 8.5)),
         diploe=float(rng.uniform(0.3, 0.5)),
-        fat_mm=float(rng.uniform(2.5, 6.0)),
+        fat_mm=float(rng.uniform(2.0, 5.0)),
         skin_mm=float(rng.uniform(1.6, 2.4)),
-        csf_mm=float(rng.uniform(0.8, 2.0) + 2.2 * age**2),
+        csf_mm=float(rng.uniform(0.4, 1.2) + 1.8 * age**2),
         eye_mm=float(rng.uniform(11.3, 12.6)),
         muscle_mm=float(rng.uniform(4, 9)),
         spots=spots,
@@ -255,11 +298,10 @@ class Brain:
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 0xB2A1]))
         self._person = _person(rng)
-        self._bend = [_Noise(rng, 70.0, n=24) for _ in range(3)]
-        self._wobble = [_Noise(rng, 24.0, n=32) for _ in range(3)]
+        self._bend = [_Noise(rng, 110.0, n=16) for _ in range(3)]
+        self._wobble = [_Noise(rng, 30.0, n=32) for _ in range(3)]
         self._fold = _Noise(rng, 11.0, band=True)
-        self._fine = _Noise(rng, 4.0)
-        self._grain = _Noise(rng, 2.4)
+        self._fine = _Noise(rng, 4.0, n=64, order=1)
         self._slow = _Noise(rng, 45.0, n=24)
 
     def positions(self, slices: int) -> list[float]:
@@ -299,40 +341,49 @@ class Brain:
         plane = np.stack([x + person.shift[0], y + person.shift[1], np.full_like(x, z - 8.0)])
         turned = np.tensordot(person.rotation, plane, 1)
         centre = _CENTRE + np.array([0, 0, 8.0], np.float32)
-        base = tuple(turned[i] / person.scale[i] + centre[i] for i in range(3))
-        # The skull is rigid: the warp dies out towards its outside.
-        out = []
-        for i in range(3):
-            move = 2.2 * _coarse(self._bend[i], base, every * 4)  # type: ignore[arg-type]
-            move += 1.1 * _coarse(self._wobble[i], base, every * 2)  # type: ignore[arg-type]
-            out.append((base[i] + move).astype(np.float32))
-        return out[0], out[1], out[2]
+        base = turned / person.scale[:, None, None] + centre[:, None, None]
+        points = (base[0], base[1], base[2])
+        return self._moved(points, self._bend, 1.0, every * 4)
+
+    @staticmethod
+    def _moved(
+        points: Points, noises: list[_Noise], amount: float | np.ndarray, every: int
+    ) -> Points:
+        x, y, z = (
+            (p + amount * _coarse(noise, points, every)).astype(np.float32)
+            for p, noise in zip(points, noises, strict=True)
+        )
+        return x, y, z
 
     def _cut(
         self, x: np.ndarray, y: np.ndarray, z: float, pixel: float
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        every = max(1, int(1.2 / pixel))
+        every = max(1, int(1.6 / pixel))
         points = self._warp(x, y, z, every)
         atlas = _atlas()
-        hull = _sample(atlas.hull, atlas.origin - _HULL_PAD_MM, 2.0, points)
-        column = _sample(atlas.column, atlas.origin - _HULL_PAD_MM, 2.0, points)
+        hull = _coarse(partial(_distance, atlas.hull), points, every)
+        column = _coarse(partial(_distance, atlas.column), points, every)
+        outline = _coarse(partial(_distance, atlas.outline), points, every)
         slow = _coarse(self._slow, points, every * 4)
-        fine, grain = _coarse(self._fine, points, 1), _coarse(self._grain, points, 1)
+        # The skull is rigid: small displacements are the brain's own.
+        free = 1.9 * np.clip(2 - hull / 6, 0, 1) * np.clip(-hull / 5, 0.15, 1)
+        inside = self._moved(points, self._wobble, free, every * 2)
+        fine = self._fine(points)
         canvas = _Canvas(x.shape)
-        self._paint_head(canvas, points, hull, column, slow, fine, pixel)
-        white, brain = self._brain_fields(points, hull, fine)
-        self._paint_brain(canvas, points, hull, white, brain, fine, pixel)
-        texture = self._texture(canvas, points, white, fine, grain, slow)
+        self._paint_head(canvas, points, hull, column, outline, slow, fine, pixel)
+        white, brain = self._brain_fields(inside, hull, fine, every)
+        self._paint_brain(canvas, inside, hull, white, brain, fine, pixel)
+        texture = self._texture(canvas, inside, fine, slow)
         return canvas.layers, texture
 
     def _brain_fields(
-        self, points: Points, hull: np.ndarray, fine: np.ndarray
+        self, points: Points, hull: np.ndarray, fine: np.ndarray, every: int
     ) -> tuple[np.ndarray, np.ndarray]:
         atlas, person = _atlas(), self._person
         white = _sample(atlas.white, atlas.origin, 1.0, points)
         brain = _sample(atlas.brain, atlas.origin, 1.0, points)
         dip = _sample(atlas.dip, atlas.origin, 1.0, points)
-        fold = self._fold(points)
+        fold = _coarse(self._fold, points, every)
         x, y, _ = points
         # Folding individuality lives in the outer 25 mm and not in the nuclei or brain stem.
         shell = np.clip((hull + 30) / 8, 0, 1) * np.clip((np.hypot(x, y + 8) - 30) / 10, 0, 1)
@@ -341,41 +392,51 @@ class Brain:
         cerebellum = _cerebellum(points)
         fold = fold * shell * (1 - cerebellum)
         folia = cerebellum * self._folia(points, fine)
-        white = white + 0.16 * fold + 0.25 * folia - person.white_cut
+        white = white + 0.16 * fold + 0.35 * folia - person.white_cut
         brain = brain - 0.55 * np.maximum(dip, 0) * shell - 0.12 * np.maximum(-fold, 0)
-        brain = brain + 0.02 * fine - 0.5 - person.atrophy - 0.3 * np.maximum(-folia - 0.3, 0)
+        brain = brain + 0.02 * fine - 0.5 - person.atrophy - 0.6 * np.maximum(-folia - 0.25, 0)
         return white, brain
 
     def _folia(self, points: Points, fine: np.ndarray) -> np.ndarray:
         x, y, z = points
         # Leaves are stacked around the white core of each hemisphere and of the vermis.
         radius = np.sqrt((np.abs(x) * 0.55) ** 2 + (y + 50) ** 2 + (1.1 * (z + 32)) ** 2)
-        return np.cos(2 * np.pi * radius / 4.6 + 0.9 * fine).astype(np.float32)
+        return np.cos(2 * np.pi * radius / 5.6 + 0.6 * fine).astype(np.float32)
 
     def _paint_head(
         self, canvas: _Canvas, points: Points, hull: np.ndarray, column: np.ndarray,
-        slow: np.ndarray, fine: np.ndarray, pixel: float,
+        outline: np.ndarray, slow: np.ndarray, fine: np.ndarray, pixel: float,
     ) -> None:  # fmt: skip
         person = self._person
         x, y, z = points
         low = np.clip((-14 - z) / 12, 0, 1)
         inner = person.csf_mm
-        skull = person.skull_mm * (1 + 0.12 * slow)
+        skull = person.skull_mm * (1 + 0.07 * slow)
         # The vault is thicker at the back, and the side of the head carries a muscle.
         skull = skull * (1 + 0.25 * np.clip((-y - 60) / 50, 0, 1))
         side = np.clip((np.abs(x) - 38) / 14, 0, 1) * np.clip((y + 38) / 20, 0, 1)
         side = side * np.clip((58 - y) / 18, 0, 1) * np.clip((32 - z) / 25, 0, 1)
         muscle = person.muscle_mm * side
         outer = inner + skull
-        scalp = person.fat_mm * (1 + 0.15 * slow) + person.skin_mm
-        skin = outer + muscle * 0.8 + scalp
-        outside = column - skin
+        front = 1 - 0.45 * np.clip((y - 35) / 30, 0, 1)
+        scalp = person.fat_mm * front * (1 + 0.1 * slow) + person.skin_mm
+        # Below the occiput the neck draws in.
+        neck = 0.45 * np.clip(-30 - z, 0, 40) * np.clip((-y - 50) / 40, 0, 1)
+        cover = outer + muscle * 0.8
+        outside = outline - (cover + scalp) + neck
         outside = np.minimum(outside, -_face(points, person.eye_mm))
         canvas.paint("skin", _step(-outside, pixel))
         canvas.paint("fat", _step(-outside - person.skin_mm - 0.2 * fine, pixel))
-        # Septa of the scalp and the galea under it.
+        # The temple's muscle fills what the skull's waist leaves of the convex outline.
+        temple = np.minimum(cover - 0.5 - outline, column - outer) - 1.2 + 0.4 * fine
+        canvas.paint("muscle", _step(temple, pixel) * np.clip((np.abs(x) - 30) / 10, 0, 1))
+        # Septa of the scalp, vessels, and the galea under it.
+        inside = _step(-outside - person.skin_mm, pixel)
+        canvas.paint("skin", 0.3 * inside * _step(0.3 - np.abs(fine - 0.5), 0.4))
+        canvas.paint("blood", 0.8 * inside * _step(fine - 2.1, 0.3))
         canvas.paint("muscle", 0.6 * _step(0.5 - np.abs(column - outer - muscle - 0.8), pixel))
-        canvas.paint("muscle", _step(outer + muscle - column, pixel) * _step(side - 0.05, 0.1))
+        belly = np.minimum(outer + 0.8 * muscle - column, cover - 0.4 - outline)
+        canvas.paint("muscle", _step(belly, pixel) * _step(side - 0.05, 0.1))
         canvas.paint(
             "fat",
             _step(0.35 - np.abs(fine - 0.8), 0.4)
@@ -383,18 +444,23 @@ class Brain:
             * _step(outer + muscle - 0.8 - column, pixel)
             * _step(side - 0.2, 0.1),
         )
-        bone = _step(outer - column, pixel)
-        canvas.paint("cortical_bone", bone)
+        # Behind and below, bone hugs the brain, and neck muscles fill the column.
+        behind = np.clip((-y - 38) / 26, 0, 1) * np.clip((-20 - z) / 8, 0, 1)
+        vault = outer - column
+        canvas.paint("muscle", _step(vault, pixel))
+        canvas.paint("fat", 0.6 * _step(0.2 - np.abs(fine - 1.1), 0.5) * _step(vault, pixel))
+        canvas.paint("fat", 0.9 * _step(1.0 - np.abs(vault - 4 - fine), 1.0))
+        bone = vault - behind * np.maximum(vault - (inner + 0.8 * skull - hull), 0)
+        canvas.paint("cortical_bone", _step(bone, pixel))
         table = skull * (0.5 - 0.5 * person.diploe)
         middle = np.minimum(column - inner - table, outer - table - column)
         pores = _step(fine + 1.6, 1.5)
-        canvas.paint("red_marrow", _step(middle, 1.2) * pores * (1 - low))
+        canvas.paint("red_marrow", _step(middle, 1.2) * pores * (1 - 0.5 * low))
         if low.any():
-            self._paint_base(canvas, points, hull, column, low, fine, pixel)
+            self._paint_base(canvas, points, fine, pixel)
 
     def _paint_base(
-        self, canvas: _Canvas, points: Points, hull: np.ndarray, column: np.ndarray,
-        low: np.ndarray, fine: np.ndarray, pixel: float,
+        self, canvas: _Canvas, points: Points, fine: np.ndarray, pixel: float,
     ) -> None:  # fmt: skip
         person = self._person
         x, y, z = points
@@ -408,24 +474,25 @@ class Brain:
         # Fat and muscle in front of the middle fossa, temporal muscle lateral to the orbit.
         fossa = _ellipsoid(mirrored, (50, 32, -44), (13, 19, 26))
         canvas.paint("fat", _step(fossa, pixel))
-        canvas.paint("muscle", _step(fossa - 2.0 - 0.8 * fine, pixel))
-        canvas.paint("fat", 0.8 * _step(_ellipsoid(mirrored, (57, 44, -44), (5, 9, 20)), pixel))
+        canvas.paint("muscle", _step(fossa - 1.0 - 1.0 * fine, pixel))
+        canvas.paint(
+            "fat", 0.7 * _step(_ellipsoid(mirrored, (57, 42, -46), (4, 7, 18)) - 0.6 * fine, pixel)
+        )
         self._paint_nose(canvas, points, fine, pixel)
         self._paint_orbit(canvas, mirrored, fine, pixel, person.eye_mm)
-        # Neck muscles behind the occipital bone.
-        neck = np.minimum(_step(-58 - z, 6), _step(-y - 60, 6)) * _step(-hull * -1 - 6, pixel)
-        canvas.paint("muscle", neck * _step(-(column - 6), pixel))
 
     def _paint_nose(self, canvas: _Canvas, points: Points, fine: np.ndarray, pixel: float) -> None:
         x, y, z = points
         frontal = _ellipsoid(points, (0, 74, -14), (20, 5, 14))
         canvas.paint(None, _step(frontal - 0.5 * fine, pixel))
         labyrinth = np.minimum.reduce([
-            13 + 0.05 * (70 - y) - np.abs(x), y - 6, 68 - y, -26 - z,
+            13 + 0.05 * (70 - y) - np.abs(x), y - 6, 72 - y, -26 - z,
+            _ellipsoid(points, (0, 38, -46), (18, 36, 26)),
         ])  # fmt: skip
+        labyrinth = labyrinth + 0.8 * fine
         canvas.paint("cortical_bone", _step(labyrinth + 1.2, pixel))
         canvas.paint("mucosa", _step(labyrinth, pixel))
-        walls = np.abs(np.sin(np.pi * (y - 6 + 1.5 * fine) / 11)) * 3.5
+        walls = np.abs(np.sin(np.pi * (y + 0.5 * np.abs(x) + 2.2 * fine) / 11)) * 3.5
         cells = np.minimum(np.minimum(np.abs(x) - 1.2, walls - 0.7), labyrinth - 0.7)
         canvas.paint(None, _step(cells, pixel))
         sphenoid = np.minimum(_ellipsoid(points, (0, 14, -36), (14, 12, 10)), np.abs(x - 2) - 0.6)
@@ -440,7 +507,10 @@ class Brain:
         along = np.clip((y - 20) / 36, 0, 1)
         axis_x = 15 + 18 * along
         radial = np.sqrt((side - axis_x) ** 2 + (z + 38) ** 2)
-        cone = np.minimum(np.minimum(3 + 14.5 * along - radial, y - 18), 66 - y)
+        cone = np.minimum(
+            np.minimum(3 + 14.5 * along - radial, y - 18),
+            _ellipsoid(mirrored, (29.0, 40.0, -38.0), (20.0, 24.0, 18.0)),
+        )
         canvas.paint("cortical_bone", _step(cone + 1.5, pixel))
         canvas.paint("fat", _step(cone, pixel))
         # Rectus muscles along the wall, lateral and medial, above and below; the optic nerve.
@@ -504,14 +574,13 @@ class Brain:
         canvas.paint("enhancing", _step(plexus - 0.5, pixel) * csf * 0.9)
 
     def _texture(
-        self, canvas: _Canvas, points: Points, white: np.ndarray, fine: np.ndarray,
-        grain: np.ndarray, slow: np.ndarray,
+        self, canvas: _Canvas, points: Points, fine: np.ndarray, slow: np.ndarray,
     ) -> np.ndarray:  # fmt: skip
         x, y, z = points
         mirrored = (np.abs(x), y, z)
-        pd = 1 + 0.015 * fine + 0.02 * grain
-        t1 = 1 + 0.02 * fine + 0.025 * grain + 0.015 * slow
-        t2 = 1 + 0.025 * fine + 0.03 * grain + 0.02 * slow
+        pd = 1 + 0.02 * fine
+        t1 = 1 + 0.03 * fine + 0.015 * slow
+        t2 = 1 + 0.035 * fine + 0.02 * slow
         # Iron: pallidum, red nucleus, substantia nigra, dentate nucleus.
         for centre, radii, drop in _IRON:
             t2 = t2 * (1 - drop * _step(_ellipsoid(mirrored, centre, radii), 2.0))
@@ -557,17 +626,17 @@ def _face(points: Points, eye: float) -> np.ndarray:
     """Signed distance (positive inside) to what sticks out of the head's column: eyes and nose."""
     x, y, z = points
     lids = _ellipsoid((np.abs(x), y, z), (33.0, 60.0, -38.0), (16.0, eye + 4.5, 15.0))
-    bridge = np.minimum(
-        11 + 0.1 * (-30 - z) - np.abs(x) * 0.9, 80 + 0.35 * np.clip(-36 - z, 0, 40) - y
-    )
-    bridge = np.minimum(np.minimum(bridge, y - 40), -18 - z)
-    brow = _ellipsoid(points, (0, 52, -24), (52, 27, 16))
-    return np.maximum(np.maximum(lids, bridge), brow)
+    bridge = _ellipsoid(points, (0.0, 62.0, -54.0), (16.0, 26.0, 36.0))
+    return np.maximum(lids, bridge)
+
+
+def _distance(field: np.ndarray, points: Points) -> np.ndarray:
+    return _sample(field, _atlas().origin - _HULL_PAD_MM, 2.0, points)
 
 
 def _sample(field: np.ndarray, origin: np.ndarray, step: float, points: Points) -> np.ndarray:
     index = [(p - o) / np.float32(step) for p, o in zip(points, origin, strict=True)]
-    return ndimage.map_coordinates(field, index, order=1, mode="nearest", output=np.float32)
+    return ndimage.map_coordinates(field, index[::-1], order=1, mode="nearest", output=np.float32)
 
 
 def _plane(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:

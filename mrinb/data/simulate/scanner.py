@@ -61,7 +61,7 @@ def coil_array(anatomy: str, coils: int, rng: np.random.Generator) -> list[Loop]
     Returns:
         The loops, ring by ring.
     """
-    radius = (118.0, 132.0) if anatomy == "brain" else (92.0, 92.0)
+    radius = (125.0, 145.0) if anatomy == "brain" else (92.0, 92.0)
     rings = 1 if coils <= 6 else (2 if coils <= 13 or anatomy == "brain" else 3)
     counts = [coils // rings + (i < coils % rings) for i in range(rings)]
     length = 150.0 if anatomy == "brain" else 160.0
@@ -93,7 +93,7 @@ def sensitivity(loops: list[Loop], points: np.ndarray) -> np.ndarray:
 
     Returns:
         complex64 (coils, ...): the transverse field ``Bx - i By`` of a unit current, by
-        reciprocity the sensitivity; softened within 18 mm of the wire.
+        reciprocity the sensitivity; softened within 25 mm of the wire.
 
     source: Roemer et al., Magn Reson Med 1990;16:192.
     """
@@ -109,7 +109,7 @@ def sensitivity(loops: list[Loop], points: np.ndarray) -> np.ndarray:
             wire = loop.centre + loop.radius * (np.cos(a) * u + np.sin(a) * v)
             current = loop.radius * (2 * np.pi / 32) * (-np.sin(a) * u + np.cos(a) * v)
             away = points - wire
-            distance = np.sqrt((away**2).sum(-1, keepdims=True) + 18.0**2)
+            distance = np.sqrt((away**2).sum(-1, keepdims=True) + 25.0**2)
             field += np.cross(current, away) / distance**3
         out[i] = field[..., 0] - 1j * field[..., 1]
     return out
