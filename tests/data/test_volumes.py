@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from synthetic import write
 
 from mrinb import profiles
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.context import Context
 from mrinb.data import volumes
+from mrinb.data.slices import Slices, zero_filled
 from mrinb.data.volumes import Volume
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
@@ -130,6 +132,10 @@ def test_simulated_volumes_are_generated_once_and_are_what_the_spec_says(context
         assert (volume.slices, volume.distribution) == (2, "brain/T1-Aera")
         assert (volume.kspace_shape, volume.recon_shape) == ((2, 2, 32, 16), (16, 16))
         assert volume.max_value > 0
+    for item in Slices([(v, 1) for v in train], context):
+        every = torch.ones(item.hybrid.shape[-1], dtype=torch.bool)
+        image = zero_filled(item.hybrid, every, item.target.shape[-1])
+        assert (image - item.target).abs().max() <= 1e-5 * item.target.max()
     stamps = [v.path.stat().st_mtime_ns for v in train]
     train[1].path.unlink()
     again = volumes.volumes(specs[0], context)
