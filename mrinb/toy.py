@@ -17,6 +17,7 @@ from mrinb.errors import MrinbError
 
 FloatOrArray = TypeVar("FloatOrArray", float, np.ndarray)
 
+
 def check_dimensions(n: int, d: int) -> None:
     """Refuse dimensions for which the problem is not defined.
 

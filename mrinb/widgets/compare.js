@@ -311,7 +311,7 @@ function render({ model, el }) {
         { class: "mrinb-zoom", role: "group", "aria-label": "Zoom" },
         zoomButton("−", "Zoom out", () => zoomBy(0.8)),
         zoomButton("+", "Zoom in", () => zoomBy(1.25)),
-        zoomButton("1:1", "Whole image", reset),
+        zoomButton("Fit", "Fit the whole image", reset),
       ),
       smooth.node,
       error.node,

