@@ -680,7 +680,8 @@ def _text(word: Word, worst: Effect, effects: list[Effect], words: list[Word]) -
 
 
 def _place(effect: Effect) -> str:
-    return f"{effect.target} of {effect.shift} ({effect.model})"
+    shift = f" of {effect.shift}" if effect.shift else ""
+    return f"{effect.target}{shift} ({effect.model})"
 
 
 def _where(effect: Effect) -> str:

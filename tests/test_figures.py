@@ -1,0 +1,366 @@
+import base64
+import io
+import itertools
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from mrinb import figures
+from mrinb.catalogue import DATASETS, DISTRIBUTIONS
+from mrinb.errors import MrinbError
+
+NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
+POOLS = {"P": (0.90, 0.80), "Q": (0.85, 0.92), "P+Q": (0.902, 0.921), "half of P+Q": (0.897, 0.918)}
+SIZES = {"P": 384, "Q": 640, "P+Q": 1024, "half of P+Q": 512, "zero-filled": 0}
+
+
+def scores(shifts=("anatomy",), seeds=(0, 1, 2), zero=(0.86, 0.60), model="unet"):
+    rows = []
+    for shift in shifts:
+        for pool, means in {**POOLS, "zero-filled": zero}.items():
+            for target, mean in zip("PQ", means, strict=True):
+                for seed in (-1,) if pool == "zero-filled" else seeds:
+                    for i in range(4):
+                        value = mean + 0.002 * seed * (seed > 0) + 0.01 * (i - 1.5)
+                        rows.append((shift, pool, model, seed, 5, "test", target, SIZES[pool],
+                                     f"v{i}", 4, 3.2, value, value - 0.1))  # fmt: skip
+    columns = [
+        "shift", "pool", "model", "seed", "epoch", "split", "target", "train_slices", "volume",
+        "acceleration", "effective_acceleration", "ssim", "ssim_foreground",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    table.attrs["note"] = NOTE
+    return table
+
+
+def blob(height=48, width=48):
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.exp(-4 * ((x - 0.2) ** 2 + y**2)) * (1 + 0.3 * np.cos(20 * x))
+
+
+def forward_steps():
+    image, lines = blob(), np.zeros(56, bool)
+    lines[::4] = True
+    return {"target": image, "coils": image[None], "phases": image[None], "lines": lines,
+            "kspace": np.ones((1, 48, 56)), "zero_filled": image}  # fmt: skip
+
+
+def history(pools=("P", "P+Q"), seeds=(0, 1)):
+    rows = [(p, s, e, e * n, 1 / (e + s + 1)) for n, p in enumerate(pools, 1) for s in seeds
+            for e in (1, 2, 3)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["pool", "seed", "epoch", "step", "loss"])
+
+
+def statistics(labels=("simulated", "real")):
+    edges = np.linspace(0, 1.2, 11)
+    one = {"frequency": np.linspace(0, 0.5, 10), "power": np.logspace(-1, -6, 10), "edges": edges,
+           "density": np.linspace(2, 0, 10)}  # fmt: skip
+    return {label: one for label in labels}
+
+
+def texts(fig):
+    return [t for t in fig.findobj(mpl.text.Text) if t.get_text().strip() and t.get_visible()]
+
+
+def words(fig):
+    return [t.get_text() for t in texts(fig)]
+
+
+MADE = {
+    "bars of three shifts": lambda: figures.bars(scores(("anatomy", "contrast", "field"))),
+    "bars of one seed": lambda: figures.bars(scores(("contrast",), seeds=(0,))),
+    "bars of the foreground": lambda: figures.bars(scores(), "ssim_foreground"),
+    "gallery": lambda: figures.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),
+    "small gallery": lambda: figures.gallery(
+        dict.fromkeys(["knee/PD-Skyra", "mine/T1-Own"], blob()), NOTE),
+    "reconstructions": lambda: figures.reconstructions(
+        blob(), {"narrow": 0.9 * blob(), "diverse": blob() + 0.01, "zero-filled": blob() ** 2},
+        {"narrow": 0.8, "diverse": 0.9, "zero-filled": 0.7}, note=NOTE),
+    "two tall reconstructions": lambda: figures.reconstructions(
+        blob(60, 40), {"diverse": 0.9 * blob(60, 40)}, note=NOTE),
+    "forward model": lambda: figures.forward_model(forward_steps(), NOTE),
+    "history": lambda: figures.history(history(tuple(POOLS)), NOTE),
+    "spectrum": lambda: figures.spectrum(
+        statistics([f"{k} {a} {c}" for k in ("simulated", "real") for a in ("brain", "knee")
+                    for c in ("T1POST", "PDFS")]), NOTE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_every_figure_is_legible_without_overlaps_and_says_where_it_comes_from(kind, monkeypatch):
+    fig = MADE[kind]()
+    assert fig.get_size_inches()[0] == figures.PAGE_WIDTH
+    assert any("simulated data | classroom profile" in w and "key a1b2c3d4e5" in w
+               for w in words(fig))  # fmt: skip
+    boxes = {}
+    draw = mpl.text.Text.draw
+
+    def record(text, renderer, *args, **kwargs):
+        if text.get_visible() and text.get_text().strip():
+            boxes[text] = text.get_window_extent(renderer).padded(-1)
+        return draw(text, renderer, *args, **kwargs)
+
+    monkeypatch.setattr(mpl.text.Text, "draw", record)
+    image = Image.open(io.BytesIO(figures.png(fig)))
+    assert image.width == round(figures.PAGE_WIDTH * 96 * figures.SCALE)
+    assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)  # a card of its own
+    assert len(boxes) > 5
+    for text, box in boxes.items():
+        assert text.get_fontsize() >= 9, text
+        assert box.x0 >= 0 and box.x1 <= image.width, text
+        assert box.y0 >= 0 and box.y1 <= image.height, text
+    for (one, a), (other, b) in itertools.combinations(boxes.items(), 2):
+        assert not a.overlaps(b), (one.get_text(), other.get_text())
+
+
+def test_bars_are_as_high_as_the_means_and_carry_their_sizes():
+    fig = figures.bars(scores())
+    for ax, column in zip(fig.axes, (0, 1), strict=True):
+        heights = [p.get_height() for p in ax.patches]
+        # The seeds add 0, 0.002 and 0.004 to each mean.
+        assert heights == pytest.approx([m[column] + 0.002 for m in POOLS.values()])
+        labels = [t.get_text().replace("\n", " ") for t in ax.get_xticklabels()]
+        assert labels == ["P 384", "Q 640", "P+Q 1,024", "half of P+Q 512"]
+        colours = [p.get_facecolor()[:3] for p in ax.patches]
+        assert colours == [to_rgb(figures.ROLES[p]) for p in POOLS]
+    assert "P: knee" in words(fig) and "Q: brain" in words(fig)
+    assert any("4-fold (effective 3.20)" in w for w in words(fig))
+
+
+def test_error_bars_are_two_standard_deviations_over_seeds():
+    ax = figures.bars(scores()).axes[0]
+    segment = ax.containers[1].lines[2][0].get_segments()[0]
+    assert segment[1, 1] - segment[0, 1] == pytest.approx(4 * 0.002)
+    dots = ax.collections[-1].get_offsets()
+    assert len(dots) == 3
+
+
+def test_a_single_seed_has_no_error_bars_and_says_so():
+    fig = figures.bars(scores(seeds=(0,)))
+    assert any("single seed" in w for w in words(fig))
+    assert len(fig.axes[0].containers) == len(POOLS)
+
+
+def test_axes_that_do_not_start_at_zero_say_so_and_rows_share_a_span():
+    fig = figures.bars(scores())
+    spans = [ax.get_ylim()[1] - ax.get_ylim()[0] for ax in fig.axes]
+    assert spans[0] == pytest.approx(spans[1], rel=0.1)
+    for ax in fig.axes:
+        low = ax.get_ylim()[0]
+        assert low > 0 and f"(axis from {low:.3g})" in ax.get_ylabel()
+        assert low < min(p.get_height() for p in ax.patches)
+
+
+def test_differences_of_a_thousandth_are_not_blown_up():
+    flat = scores().assign(ssim=lambda t: 0.9 + 0.001 * (t["pool"] == "P"))
+    low, high = figures.bars(flat).axes[0].get_ylim()
+    assert high - low > 0.03 * 0.9
+
+
+def test_zero_filled_is_a_line_or_a_number_off_the_axis():
+    fig = figures.bars(scores())
+    titles = [ax.get_title("right") for ax in fig.axes]
+    assert titles == ["zero-filled 0.860", "off the axis: zero-filled 0.600"]
+    dotted = [[ln for ln in ax.lines if ln.get_linestyle() == "--" or ln.is_dashed()]
+              for ax in fig.axes]  # fmt: skip
+    assert [len(found) for found in dotted] == [1, 0]
+    assert dotted[0][0].get_ydata()[0] == pytest.approx(0.86)
+
+
+def test_bars_take_the_last_epoch_and_chosen_pools():
+    early = scores().assign(epoch=1, ssim=0.1)
+    fig = figures.bars(pd.concat([early, scores()]), pools=["Q", "P"])
+    heights = [p.get_height() for p in fig.axes[0].patches]
+    assert heights == pytest.approx([0.852, 0.902])
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: figures.bars(scores(), "mse"), "metric 'mse'"),
+        (lambda: figures.bars(scores().drop(columns="train_slices")), "'train_slices'"),
+        (lambda: figures.bars(scores(), split="val"), "split 'val'"),
+        (lambda: figures.bars(scores(), pools=["R"]), "pool 'R'"),
+        (lambda: figures.bars(pd.concat([scores(), scores(model="vit")])), "unet, vit"),
+        (lambda: figures.gallery({}), "at least one"),
+        (lambda: figures.gallery({"knee/PD-Skyra": np.zeros((2, 8, 8))}), "shape (2, 8, 8)"),
+        (lambda: figures.reconstructions(blob(), {}), "at least one"),
+        (lambda: figures.reconstructions(blob(), {"P": blob(40)}), "image 'P' has shape (40, 48)"),
+        (lambda: figures.forward_model({"target": blob()}), "lacks the array 'coils'"),
+        (lambda: figures.history(history().drop(columns="loss")), "'loss'"),
+        (lambda: figures.history(history().iloc[:0]), "empty"),
+        (lambda: figures.spectrum({}), "at least one"),
+        (lambda: figures.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
+        (lambda: figures.note_text({"simulated": True}), "lacks 'profile'"),
+        (lambda: figures.show(MADE["history"](), " ", NOTE), "alternative text"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_one_line(call, says):
+    with pytest.raises(MrinbError) as error:
+        call()
+    assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_images_are_turned_the_right_way_up():
+    stored = np.zeros((8, 8))
+    stored[0] = 1  # first stored row: the lowest of the body
+    fig = figures.gallery({"knee/PD-Skyra": stored})
+    drawn = np.asarray(fig.axes[0].images[0].get_array())
+    assert drawn[-1].all() and not drawn[0].any()
+
+
+def test_gallery_puts_brains_left_and_names_contrast_and_scanner():
+    names = ["knee/PDFS-Aera", "brain/T2-Prisma", "brain/FLAIR-Skyra"]
+    fig = figures.gallery(dict.fromkeys(names, blob()), NOTE)
+    centre = {t.get_text(): t.get_position()[0] for t in texts(fig)}
+    assert centre["FLAIR"] < centre["T2"] < centre["PDFS"]
+    assert {"Skyra", "Prisma", "Aera", "3 T", "1.5 T"} <= set(centre)
+    assert len(fig.axes) == 3
+
+
+def test_reconstructions_share_scales_and_print_ssim():
+    fig = MADE["reconstructions"]()
+    assert {"SSIM 0.800", "SSIM 0.900", "SSIM 0.700", "ground truth"} <= set(words(fig))
+    shown = [im for ax in fig.axes for im in ax.images]
+    grey = {im.get_clim() for im in shown if im.get_cmap().name == "gray"}
+    errors = [im for im in shown if im.get_cmap().name == "inferno"]
+    assert len(grey) == 1 and len({im.get_clim() for im in errors}) == 1
+    white = np.percentile(blob(), 99.5)
+    assert len(errors) == 3
+    np.testing.assert_allclose(errors[0].get_array()[::-1], 0.1 * blob() / white, rtol=1e-5)
+
+
+def test_detail_is_chosen_where_the_target_varies_most():
+    image = np.zeros((40, 60))
+    image[25:33, 41:49] = np.indices((8, 8)).sum(0) % 2
+    top, left, height, width = figures.detail(image)
+    assert height == width == 12
+    assert top <= 25 and top + height >= 33 and left <= 41 and left + width >= 49
+
+
+def test_forward_model_masks_the_measurements():
+    fig = MADE["forward model"]()
+    arrays = [np.asarray(ax.images[0].get_array()) for ax in fig.axes]
+    mask, measured = arrays[4], arrays[5]
+    assert mask.mean() == pytest.approx(0.25) and np.array_equal(measured != 0, mask != 0)
+    assert "mask: 14 of 56 lines" in words(fig)
+
+
+def test_history_is_drawn_over_epochs_and_steps():
+    fig = figures.history(history(), NOTE)
+    left, right = fig.axes
+    means = {ln.get_label(): ln for ln in left.lines if not ln.get_label().startswith("_")}
+    assert set(means) == {"P", "P+Q"}
+    assert list(means["P+Q"].get_xdata()) == [1, 2, 3]
+    assert means["P"].get_ydata()[0] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    (steps,) = [ln for ln in right.lines if ln.get_label() == "P+Q"]
+    assert list(steps.get_xdata()) == [2, 4, 6]
+
+
+class _Page(HTMLParser):
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(source)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def one(self, tag):
+        (found,) = [attrs for name, attrs in self.tags if name == tag]
+        return found
+
+
+def test_csv_links_hold_the_table():
+    table = pd.DataFrame({"pool": ["P+Q", 'half "of" P+Q, & <so>'], "ssim": [0.9123456, 1e-7],
+                          "slices": [1024, 512]})  # fmt: skip
+    link = _Page(figures.csv_link(table, "figure-3")).one("a")
+    assert link["download"] == "figure-3.csv"
+    head, _, body = link["href"].partition(",")
+    assert head == "data:text/csv;charset=utf-8"
+    read = pd.read_csv(io.StringIO(unquote(body)))
+    pd.testing.assert_frame_equal(read, table, rtol=1e-5)
+
+
+def test_a_shown_figure_has_picture_words_note_and_data_and_no_script():
+    table = figures.bars_table(scores())
+    html = figures.show(figures.bars(scores()), 'bars, "P" < "P+Q"', NOTE, table, "figure-3")
+    page = _Page(html._repr_html_())
+    assert page.one("figure")["class"] == "mrinb-figure"
+    image = page.one("img")
+    assert image["alt"] == 'bars, "P" < "P+Q"'
+    png = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+    assert png.width == 2 * int(image["width"]) and png.height == 2 * int(image["height"])
+    assert "simulated data | classroom profile | 3 seeds | key a1b2c3d4e5" in page.text
+    assert page.one("a")["download"] == "figure-3.csv"
+    assert not {"script", "style", "iframe"} & {t for t, _ in page.tags}
+    assert "bars" in str(html)
+
+
+def test_bars_table_has_a_row_a_run_and_target():
+    table = figures.bars_table(scores(("anatomy", "field")))
+    assert len(table) == 2 * 2 * (4 * 3 + 1)
+    row = table.query("shift == 'field' and target == 'Q' and pool == 'P+Q' and seed == 2").iloc[0]
+    assert row["ssim"] == pytest.approx(0.925) and row["train_slices"] == 1024
+    assert row["ssim_foreground"] == pytest.approx(0.825) and row["test_slices"] == 4
+
+
+def test_real_data_without_training_is_named_so():
+    note = {**NOTE, "simulated": False, "seeds": []}
+    assert figures.note_text(note) == "real fastMRI data | classroom profile | key a1b2c3d4e5"
+
+
+def test_table_1_has_every_dataset_and_what_the_book_has_of_it():
+    html = figures.table1()
+    page = _Page(html._repr_html_())
+    scopes = [a.get("scope") for t, a in page.tags if t == "th"]
+    assert scopes.count("row") == len(DATASETS) and scopes.count("rowgroup") == 2
+    assert all(d.name in page.text for d in DATASETS)
+    assert "6 distributions: PD on Skyra, Aera, Biograph; PDFS on" in page.text
+    assert "10 distributions: FLAIR on Skyra" in page.text
+    assert page.text.count("follows") == len(DATASETS) - 2
+
+
+# How dichromats see (Machado, Oliveira and Fernandes 2009, severity 1), on linear RGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def _lab(colour, matrix):
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(matrix) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722],
+                    [0.0193, 0.1192, 0.9505]]) @ seen / [0.9505, 1, 1.089]  # fmt: skip
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+@pytest.mark.parametrize("group", [tuple(POOLS), ("narrow", "diverse", "diverse, same size")])
+def test_colours_of_one_figure_are_told_apart_by_every_kind_of_sight(blindness, group):
+    seen = [_lab(figures.ROLES[p], BLINDNESS[blindness]) for p in group]
+    for one, other in itertools.combinations(seen, 2):
+        assert np.linalg.norm(one - other) > 20
