@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mrinb.catalogue import DISTRIBUTIONS
-from mrinb.errors import unknown
+from mrinb.errors import MrinbError, unknown
 from mrinb.pools import Pool
 
 
@@ -61,3 +61,20 @@ section3 = Section(
     field=Shift("field", _field(3.0), _field(1.5), "3 T", "1.5 T"),
 )
 """Section 3: 6 knee against 10 brain distributions, PD against PDFS knees, 3 T against 1.5 T."""
+
+
+def custom(P: str, Q: str) -> Shift:  # noqa: N803
+    """A shift between any two pools given as strings.
+
+    Raises:
+        MrinbError: a pool cannot be read, or only one of the two is given.
+    """
+    for name, text in (("P", P), ("Q", Q)):
+        if not text:
+            raise MrinbError(f"parameter {name} is empty: give both P and Q, or neither")
+    return Shift("custom", Pool.parse(P), Pool.parse(Q), P, Q)
+
+
+def choose(section: Section, shift: str, P: str = "", Q: str = "") -> tuple[Shift, ...]:  # noqa: N803
+    """The shifts a chapter runs: those of its section by name, or one of the reader's own pools."""
+    return (custom(P, Q),) if P or Q else section.select(shift)

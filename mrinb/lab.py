@@ -1,0 +1,561 @@
+"""The lab: what a chapter needs to turn pools into runs, scores and pictures.
+
+It holds context only (profile, data, store, device); each method describes results as specs and
+has the runner provide them, from the store where they are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mrinb import masks, metrics, parameters, runner
+from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.context import Context, cache_dir
+from mrinb.data.volumes import data_spec
+from mrinb.errors import MrinbError, unknown
+from mrinb.exhibits import VERSION as EXHIBIT_VERSION
+from mrinb.exhibits import Pictures
+from mrinb.pools import Pool
+from mrinb.profiles import Profile, profile
+from mrinb.shifts import Shift
+from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
+from mrinb.store import Entry
+from mrinb.training import VERSION as TRAINER_VERSION
+from mrinb.recipes import split_slices
+from mrinb.widgets import CompareData, ToyData, View
+
+COMMON = {
+    "profile": "str", "data_root": "str", "store": "str", "device": "str",
+    "seed": "int", "model": "str",
+}  # fmt: skip
+"""Parameters that every chapter takes, and their types."""
+
+ZERO_FILLED = "zero-filled"
+
+MODELS = {"unet": "U-net"}
+"""Models a chapter can be run with, and their names in figures."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Training runs of several pools, one a seed; described, not necessarily computed yet.
+
+    Attributes:
+        model: the model's name.
+        pools: pool by label, such as ``{"P+Q": Pool}``.
+        specs: training runs by label, one a seed.
+        slices: number of training slices by label.
+    """
+
+    model: str
+    pools: Mapping[str, Pool]
+    specs: Mapping[str, tuple[TrainSpec, ...]]
+    slices: Mapping[str, int]
+
+
+class Panel(NamedTuple):
+    """One slice reconstructed by several methods.
+
+    Attributes:
+        target: ground truth (height, width), upside down as fastMRI stores images.
+        images: reconstruction (height, width) by label.
+        scores: ``ssim`` and ``psnr`` by label.
+        white: value shown white.
+        label: the test distribution.
+    """
+
+    target: np.ndarray
+    images: Mapping[str, np.ndarray]
+    scores: Mapping[str, Mapping[str, float]]
+    white: float
+    label: str
+
+
+class Shown(NamedTuple):
+    """Arrays by name and the note that belongs under their picture."""
+
+    arrays: Mapping[str, Any]
+    note: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Context of one chapter.
+
+    Attributes:
+        chapter: number or letter under which used results are recorded for publishing.
+        profile: sizes.
+        context: where and how results are computed.
+        seed: first seed of training.
+        model: default model.
+        sampling: masks of training and evaluation.
+    """
+
+    chapter: str
+    profile: Profile
+    context: Context
+    seed: int = 0
+    model: str = "unet"
+    sampling: SamplingSpec = SamplingSpec()
+
+    @classmethod
+    def from_parameters(
+        cls,
+        namespace: Mapping[str, Any],
+        chapter: str,
+        checks: Mapping[str, Callable[[str], object]] | None = None,
+    ) -> Lab:
+        """Validate every parameter of a notebook and build its lab.
+
+        Args:
+            namespace: the notebook's ``globals()``.
+            chapter: its number or letter.
+            checks: for parameters of the chapter's own, a function that raises on a bad value;
+                empty strings, which stand for "not given", are not checked.
+
+        Raises:
+            MrinbError: a parameter is unknown, has the wrong type, or a value that cannot be.
+        """
+        values = parameters.read(namespace, COMMON)
+        for name, check in (checks or {}).items():
+            if values[name] != "":
+                check(values[name])
+        sizes = profile(values.get("profile", "classroom"))
+        if values.get("model", "unet") not in MODELS:
+            raise unknown("model", values["model"], MODELS)
+        for name, attribute in (("epochs", "epochs"), ("seeds", "seeds")):
+            if values.get(name, 0) < 0:
+                raise MrinbError(f"parameter {name} = {values[name]}: give 0 or a larger number")
+            if values.get(name):
+                sizes = sizes._replace(**{attribute: values[name]})
+        return cls(
+            chapter,
+            sizes,
+            _context(values),
+            values.get("seed", 0),
+            values.get("model", "unet"),
+            masks.sampling(values.get("acceleration", 4)),
+        )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the chapter runs on simulated data."""
+        return self.context.data_root is None
+
+    def data(self, distribution: str, split: str) -> DataSpec:
+        """Describe one split of one distribution."""
+        return data_spec(distribution, split, self.profile, self.context)
+
+    def model_spec(self, model: str) -> ModelSpec:
+        """A model at this profile's size.
+
+        Raises:
+            MrinbError: the model is unknown.
+        """
+        if model not in MODELS:
+            raise unknown("model", model, MODELS)
+        return ModelSpec(
+            name=model,
+            options=(
+                ("channels", self.profile.unet_channels), ("pools", self.profile.unet_pools),
+            ),
+        )  # fmt: skip
+
+    def train(self, model: str, pools: Mapping[str, Pool], seeds: int | None = None) -> Runs:
+        """Describe the training of one model on several pools.
+
+        Nothing is computed yet: ``evaluate`` and the exhibits compute what is missing, together.
+
+        Args:
+            model: the model's name.
+            pools: pool by label.
+            seeds: number of seeds; None is the profile's.
+        """
+        specs, sizes = {}, {}
+        for label, pool in pools.items():
+            data = tuple(self.data(d, "train") for d in pool.distributions)
+            sizes[label] = pool_slices(pool, {d.distribution: d for d in data}, self.context)
+            specs[label] = tuple(
+                TrainSpec(
+                    pool=pool.expanded(),
+                    data=data,
+                    model=self.model_spec(model),
+                    sampling=self.sampling,
+                    epochs=self.profile.epochs,
+                    seed=self.seed + i,
+                    version=TRAINER_VERSION,
+                )
+                for i in range(seeds or self.profile.seeds)
+            )
+        return Runs(model, dict(pools), specs, sizes)
+
+    def evaluate(
+        self, runs: Runs, on: Shift | Mapping[str, Pool], split: str = "test"
+    ) -> pd.DataFrame:
+        """Score every run, and the zero-filled images, on test slices.
+
+        Args:
+            runs: the training runs.
+            on: pools to test on by name; a shift stands for its P and Q.
+            split: ``test`` or ``val``.
+
+        Returns:
+            A tidy table, one row a slice and run; ``attrs["note"]`` says where it comes from.
+        """
+        shift = on.name if isinstance(on, Shift) else ""
+        targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
+        names = {d for pool in targets.values() for d in pool.distributions}
+        tests = {d: self.data(d, split) for d in DISTRIBUTIONS if d in names}
+        wanted = [
+            (label, train, test)
+            for test in tests.values()
+            for label, group in [("zero-filled", (None,)), *runs.specs.items()]
+            for train in group
+        ]
+        specs = [self._eval(train, test) for _, train, test in wanted]
+        entries = self._ensure(specs)
+        tables = []
+        for (label, train, test), spec in zip(wanted, specs, strict=True):
+            scores = entries[spec].table("scores")
+            rows = scores.assign(
+                pool=label,
+                pool_string=str(runs.pools[label]) if train else "",
+                train_slices=runs.slices.get(label, 0),
+                model=runs.model,
+                seed=train.seed if train else -1,
+                epoch=train.epochs if train else 0,
+                shift=shift,
+            )
+            tables += [
+                rows.assign(target=name)
+                for name, pool in targets.items()
+                if test.distribution in pool.distributions
+            ]
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["note"] = self.note(specs)
+        return table
+
+    def _eval(self, train: TrainSpec | None, data: DataSpec) -> EvalSpec:
+        versions = tuple(sorted(metrics.VERSIONS.items()))
+        return EvalSpec(train=train, data=data, sampling=self.sampling, metrics=versions)
+
+    def histories(self, runs: Runs) -> pd.DataFrame:
+        """Training losses of all runs: columns of the history, pool and seed."""
+        specs = [spec for group in runs.specs.values() for spec in group]
+        entries = self._ensure(specs)
+        return pd.concat(
+            [
+                entries[spec].table("history").assign(pool=label, seed=spec.seed)
+                for label, group in runs.specs.items()
+                for spec in group
+            ],
+            ignore_index=True,
+        )
+
+    def exhibit(
+        self,
+        name: str,
+        data: DataSpec | None = None,
+        train: TrainSpec | None = None,
+        **options: int | float | str,
+    ) -> ExhibitSpec:
+        """Describe an exhibit."""
+        return ExhibitSpec(
+            name=name, train=train, data=data, sampling=self.sampling,
+            options=tuple(sorted(options.items())), version=EXHIBIT_VERSION,
+        )  # fmt: skip
+
+    def show(self, specs: Sequence[ExhibitSpec]) -> list[dict[str, np.ndarray]]:
+        """Arrays of exhibits, computed where they are missing."""
+        entries = self._ensure(specs)
+        return [entries[spec].arrays("arrays") for spec in specs]
+
+    def references(
+        self, distributions: Sequence[str], slices: int | None = None, split: str = "test"
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Targets and zero-filled images of distributions, float32, by name."""
+        count = slices or self.profile.exhibit_slices
+        specs = [
+            self.exhibit("reference", self.data(d, split), slices=count) for d in distributions
+        ]
+        return dict(zip(distributions, self.show(specs), strict=True))
+
+    def reconstructions(
+        self, runs: Runs, on: Pool, slices: int | None = None, split: str = "test"
+    ) -> CompareData:
+        """Pictures of every pool's first-seed run on test slices, for the comparer.
+
+        Args:
+            runs: the training runs.
+            on: the pool whose distributions are shown.
+            slices: slices of each distribution; None is the profile's number.
+            split: ``test`` or ``val``.
+        """
+        count = slices or self.profile.exhibit_slices
+        labels = list(runs.specs)
+        tests = {d: self.data(d, split) for d in on.distributions}
+        references = {
+            d: self.exhibit("reference", data, slices=count) for d, data in tests.items()
+        }
+        pictures = {
+            (d, label): self.exhibit("reconstruction", data, runs.specs[label][0], slices=count)
+            for d, data in tests.items()
+            for label in labels
+        }
+        specs = [*references.values(), *pictures.values()]
+        arrays = dict(zip(specs, self.show(specs), strict=True))
+        words = self.words(specs)
+        model = MODELS[runs.model]
+        views = [
+            _view(
+                d, split, model, arrays[references[d]],
+                {label: arrays[pictures[d, label]] for label in labels}, words,
+            )
+            for d in tests
+        ]  # fmt: skip
+        names = {label: _pool_label(label, runs) for label in labels}
+        return CompareData(pools=names, models=[model], views=views)
+
+    def join(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Score tables of several shifts as one, its note made from theirs."""
+        table = pd.concat(list(tables), ignore_index=True)
+        notes = [t.attrs["note"] for t in tables]
+        table.attrs["note"] = {**notes[0], "key": _digest(n["key"] for n in notes)}
+        return table
+
+    def slices(self, pool: Pool) -> int:
+        """Number of slices a pool trains on."""
+        data = {d: self.data(d, "train") for d in pool.distributions}
+        return pool_slices(pool, data, self.context)
+
+    def check_unseen(self, unseen: Pool, *pools: Pool) -> None:
+        """Refuse test distributions that a training pool contains.
+
+        Raises:
+            MrinbError: naming the distribution.
+        """
+        for pool in pools:
+            for name in unseen.distributions:
+                if name in pool.distributions:
+                    raise MrinbError(f"{name} is not unseen: the training pool {pool} contains it")
+
+    def panel(self, runs: Runs, distribution: str, position: int = 0) -> Panel:
+        """Reconstructions of one test slice by every pool's first-seed run.
+
+        Args:
+            runs: the training runs.
+            distribution: test distribution.
+            position: which of the slices that ``reconstructions`` shows.
+        """
+        pool = Pool.of(distribution)
+        data = self.reconstructions(runs, pool)
+        view, model = data.views[0], data.models[0]
+        names = [ZERO_FILLED, *data.pools]
+        return Panel(
+            view.target[position],
+            {ZERO_FILLED: view.zero_filled[position]}
+            | {label: view.images[model, label][position] for label in data.pools},
+            {label: view.scores[model, label][position] for label in names},
+            float(view.white()[position]),
+            view.label,
+        )
+
+    def gallery(self) -> Shown:
+        """One test slice of each distribution, by name, float32 (height, width)."""
+        found = self.references(list(DISTRIBUTIONS))
+        images = {
+            name: Pictures(a["target"], a["white"]).floats()[len(a["target"]) // 2]
+            for name, a in found.items()
+        }
+        return Shown(images, self._data_note(DISTRIBUTIONS))
+
+    def image_statistics(self, distributions: Sequence[str], slices: int = 8) -> Shown:
+        """Power spectra and intensity histograms of distributions, and of a real head."""
+        specs = [
+            self.exhibit("spectrum", self.data(d, "test"), slices=slices) for d in distributions
+        ]
+        real = self.exhibit("real_head")
+        *curves, head = self.show([*specs, real])
+        labels = [DISTRIBUTIONS[d].label for d in distributions]
+        both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}
+        return Shown(both, self._data_note(distributions))
+
+    def forward_model(self, distribution: str, coils: int = 4) -> Shown:
+        """Equation 1 step by step for one slice (see ``exhibits.forward_model``)."""
+        data = self.data(distribution, "test")
+        spec = self.exhibit("forward_model", data, coils=coils, slices=1)
+        return Shown(self.show([spec])[0], self.note([spec], trained=False))
+
+    def mask_explorer(self, distribution: str, coils: int = 4, size: int = 128) -> dict[str, Any]:
+        """Arguments of the mask explorer: one slice's k-space and a note."""
+        data = self.data(distribution, "test")
+        spec = self.exhibit("kspace", data, coils=coils, size=size, slices=1)
+        arrays = self.show([spec])[0]
+        real, imag = (arrays[part].astype(np.float32) for part in ("real", "imag"))
+        words = [
+            DISTRIBUTIONS[distribution].label,
+            f"{len(real)} virtual coils with {float(arrays['kept']):.1%} of the energy",
+            self.words([spec], trained=False),
+        ]
+        return {"kspace": (real + 1j * imag) * np.float32(arrays["scale"]), "notes": words}
+
+    def toy(self, n: int, d: int, draws: int = 4000) -> ToyData:
+        """Section 3's toy problem in ``n`` dimensions with a ``d``-dimensional signal."""
+        spec = self.exhibit("toy_risk", n=n, d=d, draws=draws)
+        arrays = self.show([spec])[0]
+        words = (
+            f"n = {n}, d = {d}",
+            "linear risks in closed form",
+            f"non-linear risk by Monte Carlo, {draws} draws",
+            f"key {_digest([spec.key])}",
+        )
+        return ToyData(n, d, *(arrays[name].tolist() for name in ("sigmas", "risk", "error")), words)
+
+    def _data_note(self, distributions: Iterable[str]) -> dict[str, Any]:
+        return self.note([self.data(d, "test") for d in distributions], trained=False)
+
+    def words(self, specs: Sequence[Spec], trained: bool = True) -> str:
+        """The note of results as one line."""
+        note = self.note(specs, trained=trained)
+        kind = "simulated" if note["simulated"] else "real fastMRI"
+        seeds = f", seed {note['seeds'][0]}" if note["seeds"] else ""
+        return f"{kind} data, {note['profile']} profile{seeds}, key {note['key']}"
+
+    def note(
+        self, specs: Sequence[Spec], seeds: int | None = None, trained: bool = True
+    ) -> dict[str, Any]:
+        """Where numbers come from: simulated or real, profile, seeds and a key of all specs.
+
+        Args:
+            specs: the results.
+            seeds: number of seeds shown; None is the profile's.
+            trained: whether seeds of training enter at all.
+        """
+        count = (seeds or self.profile.seeds) if trained else 0
+        return {
+            "simulated": self.simulated,
+            "profile": self.profile.name,
+            "seeds": list(range(self.seed, self.seed + count)),
+            "key": _digest(spec.key for spec in specs),
+        }
+
+    def _ensure(self, specs: Sequence[Spec]) -> dict[Spec, Entry]:
+        """Have the runner provide results, and record them as this chapter's."""
+        entries = runner.ensure(list(dict.fromkeys(specs)), self.context)
+        record(self.context.store, f"{self.chapter}-{self.profile.name}", specs)
+        return entries
+
+
+def _digest(keys: Iterable[str]) -> str:
+    return hashlib.sha256(",".join(sorted(keys)).encode()).hexdigest()[:10]
+
+
+def record(store: Path, name: str, specs: Sequence[Spec]) -> None:
+    """Add results to the list that ``mrinb results publish`` reads; a read-only store has none."""
+    path = store / "chapters" / f"{name}.json"
+    known = json.loads(path.read_text()) if path.exists() else []
+    found = {(item["kind"], item["key"]) for item in known}
+    merged = found | {(spec.kind, spec.key) for spec in specs}
+    if merged == found:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.tmp")
+        partial.write_text(json.dumps([{"kind": k, "key": key} for k, key in sorted(merged)]))
+        partial.replace(path)
+    except OSError:
+        return
+
+
+def pool_slices(pool: Pool, data: Mapping[str, DataSpec], context: Context) -> int:
+    """Number of slices a pool trains on.
+
+    Args:
+        pool: the pool.
+        data: train split by distribution.
+        context: where real files lie.
+    """
+    total = 0
+    for part in pool.parts:
+        count = sum(split_slices(data[d], context) for d in part.distributions)
+        for step in part.steps:
+            count = step.count(count)
+        total += count
+    return total
+
+
+def _pool_label(label: str, runs: Runs) -> str:
+    return f"{label}: {runs.pools[label]} ({runs.slices[label]} slices)"
+
+
+def _view(
+    name: str,
+    split: str,
+    model: str,
+    reference: Mapping[str, np.ndarray],
+    pictures: Mapping[str, Mapping[str, np.ndarray]],
+    words: str,
+) -> View:
+    def floats(images: np.ndarray) -> np.ndarray:
+        return Pictures(images, reference["white"]).floats()
+
+    def scores(arrays: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+        pairs = zip(arrays["ssim"], arrays["psnr"], strict=True)
+        return [{"ssim": float(s), "psnr": float(p)} for s, p in pairs]
+
+    return View(
+        label=DISTRIBUTIONS[name].label,
+        split=split,
+        images={(model, label): floats(a["image"]) for label, a in pictures.items()},
+        target=floats(reference["target"]),
+        zero_filled=floats(reference["zero_filled"]),
+        scores={
+            (model, "zero-filled"): scores(reference),
+            **{(model, label): scores(a) for label, a in pictures.items()},
+        },
+        vmax=reference["white"].tolist(),
+        notes=[f"{words}; effective acceleration {np.mean(reference['effective']):.2f}"],
+    )
+
+
+def _context(values: Mapping[str, Any]) -> Context:
+    """Surroundings from parameters, and from the environment where a book is built."""
+    context = Context(
+        published=_published(),
+        data_root=Path(values["data_root"]).expanduser() if values.get("data_root") else None,
+        device=values.get("device", "auto"),
+        workers=int(os.environ.get("MRINB_WORKERS", os.cpu_count() or 1)),
+        compute=_policy(),
+    )
+    if values.get("store"):
+        context = replace(context, store=Path(values["store"]).expanduser().resolve())
+    elif os.environ.get("MRINB_STORE"):
+        context = replace(context, store=Path(os.environ["MRINB_STORE"]))
+    if context.device != "auto" and not context.device.startswith(("cpu", "cuda")):
+        raise unknown("device", context.device, ["auto", "cpu", "cuda", "cuda:0"])
+    if context.data_root is not None and not context.data_root.is_dir():
+        raise MrinbError(f"data_root {context.data_root}: no such folder; give your fastMRI folder")
+    return replace(context, cache=cache_dir())
+
+
+def _policy() -> Any:
+    policy = os.environ.get("MRINB_COMPUTE", "auto")
+    if policy not in ("never", "ask", "auto"):
+        raise unknown("MRINB_COMPUTE", policy, ["never", "ask", "auto"])
+    return policy
+
+
+def _published() -> tuple[Path, ...]:
+    """The published store: named by the environment, else the one beside the package."""
+    named = os.environ.get("MRINB_PUBLISHED")
+    folder = Path(named) if named else Path(__file__).resolve().parent.parent / "book" / "results"
+    return (folder,) if folder.is_dir() else ()

@@ -1,0 +1,85 @@
+"""Chapter parameters: which were declared, which were injected, and whether they fit.
+
+papermill only logs a parameter that a notebook does not declare. Here it is an error, found from
+the source of the cells that ran: the ``parameters`` cell declares with annotations, and the cell
+papermill injects starts with ``# Parameters``.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mrinb.errors import MrinbError, unknown
+
+TYPES = ("str", "int", "float", "bool")
+
+
+def declared(cells: Sequence[str]) -> dict[str, str]:
+    """Names and types of the parameters that cells declare as ``name: type = value``."""
+    return {
+        node.target.id: ast.unparse(node.annotation)
+        for cell in cells
+        for node in _statements(cell)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+
+
+def injected(cells: Sequence[str]) -> list[str]:
+    """Names that papermill's injected cells assign."""
+    return [
+        target.id
+        for cell in cells
+        if cell.lstrip().startswith("# Parameters")
+        for node in _statements(cell)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _statements(cell: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(cell).body
+    except SyntaxError:  # a cell with shell or magic lines holds no parameters
+        return []
+
+
+def read(namespace: Mapping[str, Any], common: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters of the notebook whose globals are given, validated.
+
+    Args:
+        namespace: ``globals()`` of the notebook.
+        common: names and types that every chapter takes.
+
+    Returns:
+        Parameter values by name, the common ones included where they are defined.
+
+    Raises:
+        MrinbError: a parameter was injected that is not declared, or has the wrong type.
+    """
+    cells = [str(c) for c in namespace.get("In", ())]
+    types = {**common, **declared(cells)}
+    for name in injected(cells):
+        if name not in types:
+            raise unknown("parameter", name, types)
+    values = {n: namespace[n] for n in types if n in namespace}
+    return {n: check(n, v, types[n]) for n, v in values.items()}
+
+
+def check(name: str, value: Any, type_name: str) -> Any:
+    """One value of the declared type; a whole number also serves as a float.
+
+    Raises:
+        MrinbError: the value has another type.
+    """
+    if type_name not in TYPES:
+        return value
+    wanted = getattr(builtins, type_name)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise MrinbError(f"parameter {name} = {value!r}: give a value of type {type_name}")
+    return value
