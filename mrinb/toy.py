@@ -128,7 +128,8 @@ def verdicts(data: Risks, sigma_p: float, sigma_q: float) -> pd.DataFrame:
 
     Args:
         data: risks of the non-linear estimator over noise levels.
-        sigma_p, sigma_q: the two noise levels, each one of ``data.sigmas``.
+        sigma_p: noise standard deviation of P, one of ``data.sigmas``.
+        sigma_q: that of Q.
 
     Returns:
         One row a distribution: risks, and a verdict on each estimator for both.

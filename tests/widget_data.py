@@ -66,11 +66,13 @@ def phantom(coils: int = 3, height: int = 40, width: int = 52) -> np.ndarray:
     return np.fft.fftshift(np.fft.fft2(shifted, norm="ortho"), axes=(-2, -1)).astype(np.complex64)
 
 
+MAIN = "display:block;width:100%;box-sizing:border-box;max-width:46rem;margin:auto;padding:0 0.5rem"
+
 PAGE = """<!doctype html>
 <html lang="en" data-theme="{theme}" data-mode="{theme}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><link rel="stylesheet" href="theme.css"></head>
-<body><main class="bd-content" style="display:block;max-width:46rem;margin:auto;padding:0 0.5rem">
+<body><main class="bd-content" style="{main}">
 <h1 id="top">{title}</h1>
 {outputs}
 </main></body></html>
@@ -86,6 +88,8 @@ def write_page(folder: Path, *widgets, theme: str = "light", name: str = "index.
         f'<div class="cell_output"><div class="output text_html">{widget.to_html()}</div></div>'
         for widget in widgets
     )
-    page = PAGE.format(theme=theme, title=html.escape("A page of widgets"), outputs=outputs)
+    page = PAGE.format(
+        theme=theme, title=html.escape("A page of widgets"), outputs=outputs, main=MAIN
+    )
     (folder / name).write_text(page, encoding="utf-8")
     return folder

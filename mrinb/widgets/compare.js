@@ -237,7 +237,7 @@ function render({ model, el }) {
       const name = h("strong");
       const ssim = h("span", { class: "mrinb-number" });
       const psnr = h("span", { class: "mrinb-number" });
-      const node = h("div", { class: `mrinb-score mrinb-${side}` }, name, h("span", {}, ssim, " ", psnr));
+      const node = h("div", { class: `mrinb-score mrinb-${side}` }, name, h("span", {}, ssim, psnr));
       return [side, { name, ssim, psnr, node }];
     }),
   );

@@ -126,7 +126,7 @@ class Toy(StoredWidget):
         """Return the table of risks shown where no script runs."""
         data, d = self._data, self._data.d
         sigmas = [data.sigmas[self.p], data.sigmas[self.q]]
-        joint = toy.joint_alpha(*sigmas, d)
+        joint = toy.joint_alpha(sigmas[0], sigmas[1], d)
         rows = [
             ("own linear", [toy.linear_risk(toy.best_alpha(s, d), s, d) for s in sigmas]),
             ("joint linear", [toy.linear_risk(joint, s, d) for s in sigmas]),

@@ -1,4 +1,4 @@
-"""A browser for the tests of pages: nothing outside may be asked for, nothing may be complained of."""
+"""A browser for the tests of pages: nothing outside is asked for, nothing complained of."""
 
 import functools
 import http.server
@@ -15,10 +15,15 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for tests/widget_data.py
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 

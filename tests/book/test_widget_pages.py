@@ -61,7 +61,7 @@ def levels(seen, root=0):
 
 
 def scores(seen):
-    return re.sub(r"\s+", " ", seen.page.inner_text(".mrinb-scores"))
+    return re.sub(r"\s+", " ", seen.page.inner_text(".mrinb-scores")).strip()
 
 
 def choose(seen, label, value):
