@@ -110,7 +110,8 @@ class Recipe(NamedTuple):
         needs: what must be there before.
         cost: what it is expected to take.
         label: what it is, in words, without the seed.
-        prepare: for what is not kept in the store: makes all of several specs that is missing.
+        prepare: for what is not kept in the store: makes several specs at once.
+        present: whether what is not kept in the store is there.
         outdated: why a spec can no longer be computed by this code, or None.
         published: glob patterns of the files that are published.
         tolerance: how far a recomputation may lie off.
@@ -121,6 +122,7 @@ class Recipe(NamedTuple):
     cost: Callable[[Any, Context], Cost]
     label: Callable[[Any], str]
     prepare: Callable[[Sequence[Any], Context], None] | None = None
+    present: Callable[[Any, Context], bool] = lambda spec, context: False
     outdated: Callable[[Any], str | None] = lambda spec: None
     published: tuple[str, ...] = ("*.parquet", "*.json", "*.npz")
     tolerance: Callable[[Any], Tolerance] = lambda spec: Tolerance(1e-4)
@@ -168,13 +170,11 @@ def _is_simulated(spec: DataSpec, context: Context) -> bool:
 def _simulate(specs: Sequence[DataSpec], context: Context) -> None:
     from mrinb.data.volumes import prepare
 
-    missing = [s for s in specs if not _is_simulated(s, context)]
-    if missing:
-        prepare(missing, context)
+    prepare(specs, context)
 
 
 def _data_cost(spec: DataSpec, context: Context) -> Cost:
-    if spec.simulator is None or _is_simulated(spec, context):
+    if spec.simulator is None:
         return Cost("data", 0.0, 0.0)
     return Cost("data", split_slices(spec, context), 0.3 * (spec.simulator.size / 96) ** 2)
 
@@ -332,8 +332,10 @@ def _train_outdated(spec: TrainSpec) -> str | None:
 
 
 def _sampling_outdated(spec: TrainSpec | EvalSpec | ExhibitSpec) -> str | None:
-    version = type(spec.sampling).model_fields["version"].default
-    return None if spec.sampling.version == version else f"the masks have version {version}"
+    from mrinb import masks
+
+    same = spec.sampling.version == masks.VERSION
+    return None if same else f"the masks have version {masks.VERSION}"
 
 
 def _eval_outdated(spec: EvalSpec) -> str | None:
@@ -363,7 +365,8 @@ def _tolerance(spec: EvalSpec | ExhibitSpec) -> Tolerance:
 RECIPES: Recipes = {
     DataSpec: Recipe(
         None, lambda spec: [], _data_cost, _data_label,
-        prepare=_simulate, outdated=_data_outdated,
+        prepare=_simulate,
+        present=_is_simulated, outdated=_data_outdated,
     ),
     TrainSpec: Recipe(
         _train, _train_needs, _train_cost, _train_label,

@@ -149,13 +149,19 @@ class _Graph:
         ident = (spec.kind, spec.key)
         task = self.tasks.get(ident)
         if task is None:
-            if not recipe.prepare and self.store.find(spec, need.files) is not None:
+            if _is_there(need, recipe, self.store, self.context):
                 return None
             task = Task(spec, recipe)
             task.needs = [t for n in recipe.needs(spec) if (t := self._visit(n)) is not None]
             self.tasks[ident] = task
         task.files.update(need.files)
         return task
+
+
+def _is_there(need: Need, recipe: Recipe, store: Store, context: Context) -> bool:
+    if recipe.prepare:
+        return recipe.present(need.spec, context)
+    return store.find(need.spec, need.files) is not None
 
 
 def rates(store: Store) -> dict[str, float]:
@@ -216,7 +222,7 @@ def plan(specs: Sequence[Spec], context: Context, recipes: Recipes = RECIPES) ->
                 "what": recipe.label(spec),
                 "runs": 1,
                 "seconds": _seconds(recipe.cost(spec, context), speeds),
-                "stored": int(not recipe.prepare and store.find(spec) is not None),
+                "stored": int(_is_there(Need(spec), recipe, store, context)),
                 "missing": int(spec in missing),
                 "missing_seconds": missing[spec].seconds if spec in missing else 0.0,
             }
@@ -292,7 +298,7 @@ def _agreed(question: str) -> bool:
 def _compute(tasks: Sequence[Task], context: Context) -> None:
     _prepare(tasks, context)
     work = [t for t in tasks if not t.recipe.prepare]
-    with _Bar(work) as bar:
+    with _Bar(work, context.workers) as bar:
         alone = len(work) == 1 or sum(t.seconds for t in work) < POOL_START_S
         if context.workers == 0 or (alone and not workers.pool_runs(context.workers)):
             failures = _Here(work, context, bar).finish()
@@ -434,11 +440,14 @@ class _InPool(_Run):
 class _Bar:
     """A progress bar in expected seconds, shown if the work takes longer than two."""
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self.tasks = tasks
-        self.total = sum(max(t.seconds, 1e-3) for t in tasks)
+    def __init__(self, tasks: Sequence[Task], workers: int = 1) -> None:
+        self.tasks, self.workers = tasks, max(workers, 1)
+        self.total = sum(_weight(t) for t in tasks)
         self.began = self.last = time.monotonic()
+        self.first: float | None = None
         self.bar: Any = None
+        watched = "ipykernel" in sys.modules or sys.stderr.isatty()
+        self.pause = 0.1 if watched else 10.0  # a log needs fewer lines than an eye
 
     def __enter__(self) -> _Bar:
         return self
@@ -449,29 +458,47 @@ class _Bar:
             self.bar.close()
 
     def show(self) -> None:
-        """Draw the bar, at most ten times a second."""
+        """Draw the bar, if it is time to."""
         now = time.monotonic()
-        if now - self.began < 2 or now - self.last < 0.1:
+        if self.first is None and self.done:
+            self.first = now
+        if now - self.began < 2 or (self.bar is not None and now - self.last < self.pause):
             return
         self.last = now
         if self.bar is None:
             self._open(now)
         self._draw()
 
+    @property
+    def done(self) -> float:
+        """Expected seconds of what is done."""
+        return sum(_weight(t) * t.fraction for t in self.tasks)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left: the estimate at first, then more and more what is measured."""
+        trust = min(10.0, self.total)
+        spent = 0.0 if self.first is None else time.monotonic() - self.first
+        pace = (spent + trust / self.workers) / (self.done + trust)
+        return pace * (self.total - self.done)
+
     def _open(self, now: float) -> None:
         from tqdm.auto import tqdm
 
-        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
         self.bar = tqdm(total=self.total, bar_format=layout, dynamic_ncols=True)
         self.bar.start_t -= now - self.began
 
     def _draw(self) -> None:
-        assert self.bar is not None
-        done = sum(max(t.seconds, 1e-3) * t.fraction for t in self.tasks)
-        ended = sum(t.state in ("done", "failed") for t in self.tasks)
+        ended = sum(t.state in ("done", "failed", "skipped") for t in self.tasks)
         now = [t for t in self.tasks if t.state in ("new", "running") and t.text]
         texts = [f"{t.recipe.label(t.spec)[:40]}: {t.text}" for t in now[:2]]
-        self.bar.n = min(done, self.total)
-        self.bar.set_description_str(f"{ended} of {len(self.tasks)}", refresh=False)
+        texts = [f"about {duration(self.left_s)} left", *texts] if ended < len(self.tasks) else []
+        self.bar.n = min(self.done, self.total)
+        self.bar.set_description_str(f"{ended} of {len(self.tasks)} results", refresh=False)
         self.bar.set_postfix_str("; ".join(texts), refresh=False)
         self.bar.refresh()
+
+
+def _weight(task: Task) -> float:
+    return max(task.seconds, 1e-3)

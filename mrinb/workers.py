@@ -199,6 +199,17 @@ def pool(workers: int) -> Pool:
     return _pool
 
 
+@contextlib.contextmanager
+def using(chosen: Pool) -> Iterator[None]:
+    """Let a given pool be this process's for a while; it is neither started nor ended."""
+    global _pool
+    before, _pool = _pool, chosen
+    try:
+        yield
+    finally:
+        _pool = before
+
+
 def pool_runs(workers: int) -> bool:
     """Whether a pool of this size is there already."""
     return _pool is not None and _pool.size == workers and _pool.sound

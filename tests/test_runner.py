@@ -409,10 +409,15 @@ def test_progress_shows_time_left_and_what_others_do(context, log, tmp_path, mon
         tasks[1].state, tasks[1].fraction, tasks[1].text = "running", 0.25, "epoch 2/8"
         bar.show()
         text = bar.bar.format_meter(**bar.bar.format_dict | {"elapsed": 3.0})
-        assert text.startswith("1 of 2  50%|")
-        assert "00:03, 00:03 left" in text
+        assert text.startswith("1 of 2 results  50%|")
         assert "toy run: epoch 2/8" in text
-    assert "1 of 2" in capsys.readouterr().err
+        # 30 s were expected; half of it is done, and nothing is known yet of the pace.
+        assert bar.left_s == pytest.approx(15 * 10 / 25)
+        clock[0] = 33.0
+        assert bar.left_s == pytest.approx(15 * (30 + 10) / 25)
+        bar.show()
+        assert "about 24 s left" in bar.bar.postfix
+    assert "1 of 2 results" in capsys.readouterr().err
 
 
 def test_someone_elses_work_is_waited_for_and_shown(context, log, tmp_path, monkeypatch):
