@@ -99,7 +99,7 @@ def simulate(
 ) -> None:
     """Simulate the files of a profile ahead of time; a chapter does it on first use."""
     from mrinb.context import Context
-    from mrinb.data.volumes import data_spec, simulate_all
+    from mrinb.data.volumes import SPLITS, data_spec, folder, prepare
     from mrinb.pools import Pool
     from mrinb.profiles import profile as sizes
 
@@ -108,10 +108,11 @@ def simulate(
     specs = [
         data_spec(name, split, sizes(profile), context)
         for name in pool.distributions
-        for split in ("train", "val", "test")
+        for split in SPLITS
     ]
-    found = simulate_all(specs, context)
-    typer.echo(f"{sum(map(len, found))} volumes in {context.cache / 'data'}")
+    prepare(specs, context)
+    count = sum(len(list(folder(spec, context).glob("*.h5"))) for spec in specs)
+    typer.echo(f"{count} volumes in {context.cache / 'data'}")
 
 
 @data.command("check")
@@ -141,10 +142,15 @@ def list_files(
     data_root: Annotated[Path, typer.Argument(help="folder with fastMRI files")],
 ) -> None:
     """List which distributions and splits a folder of fastMRI files holds."""
-    from mrinb.context import Context
-    from mrinb.data.index import summary
+    from collections import Counter
 
-    typer.echo(summary(data_root, Context(data_root=data_root)).to_string(index=False))
+    from mrinb.context import Context
+    from mrinb.data.index import scan
+
+    found = scan(data_root, Context(data_root=data_root))
+    counts = Counter((f.distribution or "of no distribution", f.split or "unused") for f in found)
+    for (name, split), count in sorted(counts.items()):
+        typer.echo(f"{name:24} {split:6} {count:6} volumes")
 
 
 def _mount() -> None:

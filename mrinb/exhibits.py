@@ -6,6 +6,7 @@ computed from the float images before that.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -256,8 +257,8 @@ def _window(shape: tuple[int, ...]) -> np.ndarray:
 
 def real_head(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
     """``spectrum`` of a real image: the sagittal T1-weighted head that matplotlib carries."""
-    with cbook.get_sample_data("s1045.ima.gz") as file:
-        image = np.frombuffer(file.read(), np.uint16).reshape(256, 256)
+    packed = Path(str(cbook.get_sample_data("s1045.ima.gz", asfileobj=False))).read_bytes()
+    image = np.frombuffer(gzip.decompress(packed), np.uint16).reshape(256, 256)
     return image_statistics([image.astype(np.float32)])
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +26,11 @@ from mrinb.exhibits import VERSION as EXHIBIT_VERSION
 from mrinb.exhibits import Pictures
 from mrinb.pools import Pool
 from mrinb.profiles import Profile, profile
+from mrinb.recipes import split_slices
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
 from mrinb.store import Entry
 from mrinb.training import VERSION as TRAINER_VERSION
-from mrinb.recipes import split_slices
 from mrinb.widgets import CompareData, ToyData, View
 
 COMMON = {
@@ -68,16 +68,14 @@ class Panel(NamedTuple):
     Attributes:
         target: ground truth (height, width), upside down as fastMRI stores images.
         images: reconstruction (height, width) by label.
-        scores: ``ssim`` and ``psnr`` by label.
-        white: value shown white.
-        label: the test distribution.
+        ssim: SSIM of each, computed from float images.
+        note: where the picture comes from.
     """
 
     target: np.ndarray
     images: Mapping[str, np.ndarray]
-    scores: Mapping[str, Mapping[str, float]]
-    white: float
-    label: str
+    ssim: Mapping[str, float]
+    note: Mapping[str, Any]
 
 
 class Shown(NamedTuple):
@@ -85,6 +83,19 @@ class Shown(NamedTuple):
 
     arrays: Mapping[str, Any]
     note: Mapping[str, Any]
+
+    def table(self) -> pd.DataFrame:
+        """Curves as a long table: what, x-axis values and heights of every curve."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {"label": label, "quantity": y, "x": curve[x][: len(curve[y])], "y": curve[y]}
+                )
+                for label, curve in self.arrays.items()
+                for x, y in (("frequency", "power"), ("edges", "density"))
+            ],
+            ignore_index=True,
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ class Lab:
     context: Context
     seed: int = 0
     model: str = "unet"
-    sampling: SamplingSpec = SamplingSpec()
+    sampling: SamplingSpec = field(default_factory=lambda: masks.sampling(4))
 
     @classmethod
     def from_parameters(
@@ -303,9 +314,7 @@ class Lab:
         count = slices or self.profile.exhibit_slices
         labels = list(runs.specs)
         tests = {d: self.data(d, split) for d in on.distributions}
-        references = {
-            d: self.exhibit("reference", data, slices=count) for d, data in tests.items()
-        }
+        references = {d: self.exhibit("reference", data, slices=count) for d, data in tests.items()}
         pictures = {
             (d, label): self.exhibit("reconstruction", data, runs.specs[label][0], slices=count)
             for d, data in tests.items()
@@ -356,18 +365,13 @@ class Lab:
             distribution: test distribution.
             position: which of the slices that ``reconstructions`` shows.
         """
-        pool = Pool.of(distribution)
-        data = self.reconstructions(runs, pool)
+        data = self.reconstructions(runs, Pool.of(distribution))
         view, model = data.views[0], data.models[0]
-        names = [ZERO_FILLED, *data.pools]
-        return Panel(
-            view.target[position],
-            {ZERO_FILLED: view.zero_filled[position]}
-            | {label: view.images[model, label][position] for label in data.pools},
-            {label: view.scores[model, label][position] for label in names},
-            float(view.white()[position]),
-            view.label,
-        )
+        images = {ZERO_FILLED: view.zero_filled[position]}
+        images |= {label: view.images[model, label][position] for label in data.pools}
+        scores = {label: view.scores[model, label][position]["ssim"] for label in images}
+        specs = [spec for group in runs.specs.values() for spec in group[:1]]
+        return Panel(view.target[position], images, scores, self.note(specs, seeds=1))
 
     def gallery(self) -> Shown:
         """One test slice of each distribution, by name, float32 (height, width)."""
@@ -418,7 +422,9 @@ class Lab:
             f"non-linear risk by Monte Carlo, {draws} draws",
             f"key {_digest([spec.key])}",
         )
-        return ToyData(n, d, *(arrays[name].tolist() for name in ("sigmas", "risk", "error")), words)
+        return ToyData(
+            n, d, *(arrays[name].tolist() for name in ("sigmas", "risk", "error")), words
+        )
 
     def _data_note(self, distributions: Iterable[str]) -> dict[str, Any]:
         return self.note([self.data(d, "test") for d in distributions], trained=False)

@@ -63,7 +63,7 @@ section3 = Section(
 """Section 3: 6 knee against 10 brain distributions, PD against PDFS knees, 3 T against 1.5 T."""
 
 
-def custom(P: str, Q: str) -> Shift:  # noqa: N803
+def custom(P: str, Q: str) -> Shift:
     """A shift between any two pools given as strings.
 
     Raises:
@@ -75,6 +75,6 @@ def custom(P: str, Q: str) -> Shift:  # noqa: N803
     return Shift("custom", Pool.parse(P), Pool.parse(Q), P, Q)
 
 
-def choose(section: Section, shift: str, P: str = "", Q: str = "") -> tuple[Shift, ...]:  # noqa: N803
+def choose(section: Section, shift: str, P: str = "", Q: str = "") -> tuple[Shift, ...]:
     """The shifts a chapter runs: those of its section by name, or one of the reader's own pools."""
     return (custom(P, Q),) if P or Q else section.select(shift)

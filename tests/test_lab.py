@@ -1,0 +1,126 @@
+"""The lab on a tiny profile: two distributions, 32 pixels, two epochs."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mrinb import masks
+from mrinb.context import Context
+from mrinb.errors import MrinbError
+from mrinb.lab import Lab
+from mrinb.pools import Pool
+from mrinb.profiles import PROFILES
+
+PD, PDFS = "knee/PD-Skyra", "knee/PDFS-Aera"
+TINY = PROFILES["quick"]._replace(
+    name="tiny", size=48, coils=2, subjects=(2, 1, 1), slices=2, unet_channels=2, unet_pools=2,
+    epochs=2, seeds=2, exhibit_slices=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    context = Context(store=folder / "store", cache=folder / "cache", workers=0, device="cpu")
+    return Lab("03", TINY, context)
+
+
+@pytest.fixture(scope="module")
+def runs(lab):
+    P, Q = Pool.of(PD), Pool.of(PDFS)
+    return lab.train("unet", {"P": P, "P+Q": P + Q, "half": (P + Q).half()})
+
+
+@pytest.fixture(scope="module")
+def scores(lab, runs):
+    return lab.evaluate(runs, on={"P": Pool.of(PD), "Q": Pool.of(PDFS)})
+
+
+def test_one_row_a_slice_and_run(scores):
+    # 2 test distributions x 2 slices x (3 pools x 2 seeds + zero-filled)
+    assert len(scores) == 2 * 2 * (3 * 2 + 1)
+    assert set(scores["pool"]) == {"zero-filled", "P", "P+Q", "half"}
+    assert dict(zip(scores["target"], scores["distribution"], strict=True)) == {"P": PD, "Q": PDFS}
+    assert scores.groupby("pool")["train_slices"].first().to_dict() == {
+        "P": 4, "P+Q": 8, "half": 4, "zero-filled": 0,
+    }  # fmt: skip
+    assert scores[["ssim", "ssim_foreground", "psnr"]].notna().all(axis=None)
+    assert (scores["effective_acceleration"] < scores["acceleration"]).all()
+
+
+def test_note_says_where_numbers_come_from(scores):
+    note = scores.attrs["note"]
+    assert note["simulated"] is True
+    assert (note["profile"], note["seeds"]) == ("tiny", [0, 1])
+    assert len(note["key"]) == 10
+
+
+def test_comparer_pictures_and_scores_agree_with_the_table(lab, runs, scores):
+    data = lab.reconstructions(runs, Pool.of(PD))
+    view = data.views[0]
+    assert view.target.shape == (2, 48, 48)
+    rows = scores[(scores["pool"] == "P") & (scores["seed"] == 0) & (scores["target"] == "P")]
+    for score in view.scores["U-net", "P"]:
+        assert np.isclose(rows["ssim"], score["ssim"], atol=1e-5).any()
+    data.check()
+
+
+def test_used_results_are_recorded_for_publishing(lab, scores):
+    recorded = json.loads((lab.context.store / "chapters" / "03-tiny.json").read_text())
+    assert {"eval"} <= {item["kind"] for item in recorded}
+    assert len(recorded) >= 2 * 7
+
+
+def test_results_are_found_again_without_computing(lab, runs, scores):
+    idle = replace(
+        lab, context=replace(lab.context, compute="never", cache=lab.context.cache / "no")
+    )
+    again = idle.evaluate(runs, on={"P": Pool.of(PD), "Q": Pool.of(PDFS)})
+    assert again.equals(scores)
+
+
+def test_missing_results_under_never_are_listed(lab):
+    idle = replace(lab, context=replace(lab.context, compute="never"))
+    with pytest.raises(MrinbError, match="missing"):
+        idle.evaluate(idle.train("unet", {"Q": Pool.of(PDFS)}), on={"Q": Pool.of(PDFS)})
+
+
+def test_exhibits_of_chapter_two(lab):
+    lab = replace(lab, sampling=masks.sampling(4))
+    steps = lab.forward_model(PD, coils=2)
+    assert steps.arrays["coils"].shape == (2, 48, 48)
+    assert steps.arrays["kspace"].shape[-1] == steps.arrays["lines"].size
+    assert steps.note["seeds"] == []
+    explorer = lab.mask_explorer(PD, coils=2)
+    assert explorer["kspace"].dtype == np.complex64
+    assert np.isfinite(explorer["kspace"]).all()
+    assert len(lab.toy(30, 3, draws=200).sigmas) > 10
+
+
+def test_unseen_must_be_unseen(lab):
+    with pytest.raises(MrinbError, match=f"{PD} is not unseen"):
+        lab.check_unseen(Pool.of(PD), Pool.of("knee/*"))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"profile": "quik"}, "unknown profile 'quik': did you mean quick"),
+        ({"model": "unett"}, "unknown model 'unett': did you mean unet"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"data_root": "no/such/folder"}, "data_root no/such/folder: no such folder"),
+        ({"acceleration": 5}, "acceleration 5: choose one of 2, 3, 4, 8, 16"),
+        ({"epochs": -1}, "parameter epochs = -1"),
+        ({"seed": "1"}, "parameter seed = '1': give a value of type int"),
+        ({"pool": "knee/* +"}, "cannot read pool"),
+    ],
+)
+def test_bad_parameters_are_one_line(values, words, tmp_path):
+    cell = "acceleration: int = 4\nepochs: int = 0\nseed: int = 0\npool: str = ''"
+    namespace = {"In": [cell], "store": str(tmp_path), "pool": "", **values}
+    with pytest.raises(MrinbError, match=words.replace("*", r"\*").replace("+", r"\+")) as caught:
+        Lab.from_parameters(namespace, "03", {"pool": Pool.parse})
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
