@@ -287,6 +287,7 @@ def bars(
     metric: str = "ssim",
     split: str = "test",
     pools: Sequence[str] | None = None,
+    words: Mapping[str, str] | None = None,
     section: Section = section3,
     note: Mapping[str, Any] | None = None,
 ) -> Figure:
@@ -301,6 +302,7 @@ def bars(
         metric: a key of ``METRICS``.
         split: ``test`` or ``val``.
         pools: labels in the order drawn; None draws all, as they stand in the table.
+        words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
         section: where the words for P and Q of a shift are.
         note: stamped into the figure; None takes the table's own.
 
@@ -322,7 +324,7 @@ def bars(
     shifts = list(trained["shift"].unique())
     targets = sorted(trained["target"].unique())
     with mpl.rc_context(_STYLE):
-        height = 2.45 * len(shifts) + 0.75
+        height = 2.55 * len(shifts) + 0.75
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         _reserve(fig)
         grid = fig.subplots(len(shifts), len(targets), squeeze=False)
@@ -331,7 +333,7 @@ def bars(
             limits = _limits(parts, metric, order)
             for ax, part, target, limit in zip(row, parts, targets, limits, strict=True):
                 _panel(ax, part, metric, order, limit)
-                _head(ax, part, metric, shift, target, section, limit)
+                _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
         for ax in grid[-1]:
             ax.set_xlabel("training pool, number of training slices")
         _legend(fig, trained, "zero-filled" in set(table["pool"]))
@@ -424,25 +426,31 @@ def _break(ax: Axes) -> None:
                 lw=1, clip_on=False, zorder=7)  # fmt: skip
 
 
-def _head(
-    ax: Axes,
-    part: pd.DataFrame,
-    metric: str,
-    shift: str,
-    target: str,
-    section: Section,
-    limit: tuple[float, float],
-) -> None:
-    """Title, reference and axis label of one panel."""
-    words = ""
+def _target_words(
+    shift: str, target: str, section: Section, words: Mapping[str, str] | None
+) -> str:
+    """What a target is, in words: the caller's, or those of a known shift's P and Q."""
+    if words is not None:
+        return words.get(target, "")
     if shift in Section._fields and target in ("P", "Q"):
         known = getattr(section, shift)
-        words = f": {known.p_label if target == 'P' else known.q_label}"
-    ax.set_title(f"{target}{words}", loc="left", fontweight="bold")
+        return known.p_label if target == "P" else known.q_label
+    return ""
+
+
+def _head(
+    ax: Axes, part: pd.DataFrame, metric: str, target: str, words: str, limit: tuple[float, float]
+) -> None:
+    """Title, reference and axis label of one panel."""
     zero = part.loc[part["pool"] == "zero-filled", metric]
+    title = f"{target}: {words}" if words else target
+    ax.set_title(title, loc="left", fontweight="bold", pad=18 if len(zero) else 6)
     if len(zero):
-        below = "off the axis: " if zero.iloc[0] <= limit[0] else ""
-        ax.set_title(f"{below}zero-filled {zero.iloc[0]:.3f}", loc="right", color=MUTED, fontsize=9)
+        below = ", off the axis" if zero.iloc[0] <= limit[0] else ""
+        ax.annotate(
+            f"zero-filled {zero.iloc[0]:.3f}{below}", (0, 1), (0, 5), "axes fraction",
+            "offset points", color=MUTED, va="bottom",
+        )  # fmt: skip
     start = f"\n(axis from {limit[0]:.3g})" if limit[0] > 0 else ""
     ax.set_ylabel(f"{METRICS[metric]} on {target}{start}")
 
