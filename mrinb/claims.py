@@ -207,8 +207,8 @@ class Verdict:
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
         claim = CLAIMS[self.id]
         return (
-            f'<div class="mrinb-verdict" role="region" tabindex="0" style="overflow-x:auto" '
-            f'aria-label="verdict on {esc(self.id)}"><table><caption style="text-align:left">'
+            '<div class="mrinb-verdict mrinb-table" role="region" tabindex="0" '
+            f'style="overflow-x:auto" aria-label="verdict on {esc(self.id)}"><table><caption style="text-align:left">'
             f"<strong>{esc(self.verdict)}</strong>: {esc(claim.statement)} ({esc(claim.paper)})<br>"
             f"{esc(self.text)}</caption><thead><tr>{head}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
