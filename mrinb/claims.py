@@ -208,7 +208,8 @@ class Verdict:
         claim = CLAIMS[self.id]
         return (
             '<div class="mrinb-verdict mrinb-table" role="region" tabindex="0" '
-            f'style="overflow-x:auto" aria-label="verdict on {esc(self.id)}"><table><caption style="text-align:left">'
+            f'style="overflow-x:auto" aria-label="verdict on {esc(self.id)}"><table>'
+            '<caption style="text-align:left">'
             f"<strong>{esc(self.verdict)}</strong>: {esc(claim.statement)} ({esc(claim.paper)})<br>"
             f"{esc(self.text)}</caption><thead><tr>{head}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
