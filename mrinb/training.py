@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def train(
         devices: number of processors among which the slices of a step are dealt out.
         progress: called with steps done, steps in all and the last loss; with several devices it
             is called in another process and must be picklable.
-        state_seconds: time between saved states; longer where saving is slow.
+        state_seconds: time between saved states, longer where saving is slow; 0 saves every step.
 
     Returns:
         History: epoch (from 1), step (steps done), loss (mean since the last row), lr (of that
@@ -78,7 +78,14 @@ def train(
         raise MrinbError(f"pool {spec.pool} has no training slices")
     folder.mkdir(parents=True, exist_ok=True)
     fabric = _fabric(device, devices, spec.batch_size)
-    return fabric.launch(_train, spec, slices, folder, progress, state_seconds)
+    run: Any = _train
+    try:
+        return fabric.launch(run, spec, slices, folder, progress, state_seconds)
+    except torch.multiprocessing.ProcessRaisedException as error:
+        _, marked, words = str(error).rpartition("mrinb.errors.MrinbError: ")
+        if not marked:
+            raise
+        raise MrinbError(words.strip()) from error
 
 
 def learning_rate_grid(spec: TrainSpec, rates: Sequence[float] = LEARNING_RATES) -> list[TrainSpec]:
@@ -145,14 +152,14 @@ class Batch(NamedTuple):
     """One rank's share of a step's slices.
 
     Attributes:
-        data: the slices.
-        measured: their undersampled measurements.
+        indices: all slices of the step, whosever share they are.
+        measured: undersampled measurements of the share.
         target: references (slices, height, width).
         max_value: maximum of each slice's volume (slices,).
         weight: what the sum of the losses is multiplied with before ranks are averaged.
     """
 
-    data: list[SliceData]
+    indices: list[int]
     measured: Measured
     target: Tensor
     max_value: Tensor
@@ -227,14 +234,14 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory: Any = torch.utils.deterministic
+    fill, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warned)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill
 
 
 class _Run:
@@ -288,7 +295,7 @@ class _Run:
                 begun = time.perf_counter()
                 self._save()
                 saved = time.perf_counter()
-                pause = max(self.state_seconds, 50 * (saved - begun))
+                pause = self.state_seconds and max(self.state_seconds, 50 * (saved - begun))
         if lead:
             (self.folder / STATE).unlink(missing_ok=True)
         self.fabric.barrier()
@@ -296,17 +303,19 @@ class _Run:
         return history.astype({"epoch": int, "step": int})
 
     def _step(self, batch: Batch, rate: float) -> Tensor:
-        """Take one optimiser step and return the mean loss of this rank's slices."""
+        """Take one optimiser step and return the mean loss of its slices."""
         batch = batch.to(self.fabric.device)
         for group in self.adam.param_groups:
             group["lr"] = rate
         output = self.model(batch.measured)
         losses = 1 - metrics.ssim(output, batch.target, batch.max_value)
-        self.fabric.backward(losses.sum() * batch.weight)
+        loss = losses.sum() * batch.weight
+        self.fabric.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return losses.detach().mean()
+        loss = loss.detach()
+        return cast(Tensor, self.fabric.all_reduce(loss)) if self.fabric.world_size > 1 else loss
 
     def _batches(self, start: int) -> Iterator[Batch]:
         """This rank's share of every step from ``start`` on."""
@@ -318,11 +327,13 @@ class _Run:
                 indices = batches[position]
                 # A rank without a slice of this batch takes part in the averaging with nothing.
                 own = indices[rank::ranks] or indices[:1]
-                share = ranks / len(indices) if rank < len(indices) else 0.0
-                yield self._batch(own, share, epoch, position)
+                weight = ranks / len(indices) if rank < len(indices) else 0.0
+                yield self._batch(indices, own, weight, epoch, position)
 
-    def _batch(self, indices: list[int], weight: float, epoch: int, position: int) -> Batch:
-        data = [self.slices[i] for i in indices]
+    def _batch(
+        self, indices: list[int], own: list[int], weight: float, epoch: int, position: int
+    ) -> Batch:
+        data = [self.slices[i] for i in own]
         first = data[0]
         mask = masks.for_step(
             self.spec.sampling, self.spec.seed, epoch, position, first.hybrid.shape[-1],
@@ -333,7 +344,7 @@ class _Run:
         hybrid = stack([d.hybrid for d in data])
         largest = torch.tensor([d.max_value for d in data], dtype=torch.float32)
         measured = Measured(hybrid, mask.lines, target.shape[-1])
-        return Batch(data, measured, target, largest, weight)
+        return Batch(indices, measured, target, largest, weight)
 
     def _ahead(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """While a GPU computes, a thread prepares the next batches."""
@@ -351,7 +362,7 @@ class _Run:
         for batch, loss in pending:
             value = loss.item()
             if not math.isfinite(value):
-                raise _not_finite(batch, self.spec)
+                raise _not_finite([self.slices[i] for i in batch.indices], self.spec)
             self.state.losses.append(value)
         pending.clear()
 
@@ -406,18 +417,16 @@ class _Run:
         return _State(**note)
 
 
-def _not_finite(batch: Batch, spec: TrainSpec) -> MrinbError:
+def _not_finite(step: list[SliceData], spec: TrainSpec) -> MrinbError:
     """Say where a loss that is not a number comes from."""
-    for data in batch.data:
-        for name, values in (("k-space", data.hybrid), ("target", data.target)):
-            if not torch.isfinite(
-                torch.view_as_real(values) if values.is_complex() else values
-            ).all():
+    for data in step:
+        for name, values in (("k-space", torch.view_as_real(data.hybrid)), ("target", data.target)):
+            if not torch.isfinite(values).all():
                 return MrinbError(
-                    f"NaN or Inf in the {name} of volume {data.volume}, slice {data.index}: "
-                    "repair or remove the file"
+                    f"NaN or Inf in the {name} of volume {data.volume}, "
+                    f"slice {data.slice_index}: repair or remove the file"
                 )
-    where = ", ".join(f"volume {d.volume}, slice {d.index}" for d in batch.data)
+    where = " and ".join(f"volume {d.volume}, slice {d.slice_index}" for d in step)
     return MrinbError(
         f"the loss is not a number at {where}: lower learning_rate ({spec.learning_rate:g})"
     )

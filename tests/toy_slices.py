@@ -30,9 +30,16 @@ class ToySlices:
             )
             name, largest = f"toy{v}", float(target.max())
             volume = Volume(
-                Path(f"{name}.h5"), name, f"subject{v}", "knee/PD-Skyra", slices,
-                (slices, coils, height, width), (height, recon_width), largest, (0, width),
-            )  # fmt: skip
+                Path(f"{name}.h5"),
+                name,
+                f"subject{v}",
+                "knee/PD-Skyra",
+                slices,
+                (slices, coils, height, width),
+                (height, recon_width),
+                largest,
+                (0, width),
+            )
             for i in range(slices):
                 self.items.append((volume, i))
                 self.data.append(
@@ -45,7 +52,7 @@ class ToySlices:
                         volume.subject,
                         volume.distribution,
                         i,
-                    )  # fmt: skip
+                    )
                 )
 
     def __len__(self):

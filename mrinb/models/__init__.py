@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 from mrinb.errors import MrinbError, unknown
 from mrinb.models import unet
 from mrinb.models.base import Measured, Reconstructor
@@ -9,7 +12,7 @@ from mrinb.specs import ModelSpec
 
 __all__ = ["MODELS", "Measured", "Reconstructor", "build", "parameters"]
 
-MODELS = {"unet": unet.build}
+MODELS: dict[str, Callable[..., Reconstructor]] = {"unet": unet.build}
 """Builder of each network: it takes the options as keywords."""
 
 
@@ -28,7 +31,7 @@ def build(spec: ModelSpec) -> Reconstructor:
     if spec.name not in MODELS:
         raise unknown("model", spec.name, MODELS)
     builder = MODELS[spec.name]
-    valid = builder.__code__.co_varnames[: builder.__code__.co_argcount]
+    valid = list(inspect.signature(builder).parameters)
     for name, value in spec.options:
         if name not in valid:
             raise unknown(f"option of model {spec.name}", name, valid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from fastmri.models import Unet
@@ -43,23 +45,26 @@ class ChannelsLastUnet(Unet):
 
     def _forward_one(self, image: Tensor) -> Tensor:
         skips = []
-        for block in self.down_sample_layers:
-            image = _block(block, image)
+        for down in self.down_sample_layers:
+            image = _block(down, image)
             skips.append(image)
             image = F.avg_pool2d(image, 2)
         image = _block(self.conv, image)
+        block: Any
         for up, block in zip(self.up_transpose_conv, self.up_conv, strict=True):
             skip = skips.pop()
             image = _norm(up.layers[0](image))
             bottom, right = skip.shape[-2] - image.shape[-2], skip.shape[-1] - image.shape[-1]
             if bottom or right:
                 image = F.pad(image, (0, right, 0, bottom), "reflect")
-            last = isinstance(block, nn.Sequential)
-            image = _block(block[0] if last else block, torch.cat((image, skip), 1))
-        return self.up_conv[-1][1](image)
+            image = torch.cat((image, skip), 1)
+            if isinstance(block, nn.Sequential):  # The last one ends in a 1 x 1 convolution.
+                return block[1](_block(block[0], image))
+            image = _block(block, image)
+        raise AssertionError("fastMRI's U-net ends in a sequence")
 
 
-def _block(block: nn.Module, image: Tensor) -> Tensor:
+def _block(block: Any, image: Tensor) -> Tensor:
     return _norm(block.layers[4](_norm(block.layers[0](image))))
 
 
