@@ -220,8 +220,8 @@ def spectrum(spec: ExhibitSpec, weights: Path | None, context: Context) -> Array
     """Radial power spectrum and intensity histogram of a split's targets, averaged over slices.
 
     Returns:
-        ``frequency`` in cycles per pixel (bins,), ``power`` relative to its sum (bins,),
-        ``edges`` (bins + 1,) in units of the slice's 99.5th percentile and ``density`` (bins,).
+        ``frequency`` in cycles per pixel (bins,), ``power`` relative to its mean over
+        all frequencies (bins,), ``edges`` (bins + 1,) in units of the slice's 99.5th percentile and ``density`` (bins,).
     """
     items = _items(spec, context)
     return image_statistics([d.target.numpy() for d in _loaded(items, context)])
@@ -241,7 +241,7 @@ def image_statistics(images: list[np.ndarray], bins: int = 40) -> Arrays:
         ring = np.minimum((radius * 2 * bins).astype(int), bins)
         total = np.bincount(ring.ravel(), spectrum.ravel(), bins + 1)[:bins]
         count = np.bincount(ring.ravel(), minlength=bins + 1)[:bins]
-        powers.append(total / np.maximum(count, 1) / spectrum.sum())
+        powers.append(total / np.maximum(count, 1) / spectrum.mean())
     return {
         "frequency": (np.arange(bins) + 0.5) / (2 * bins),
         "power": np.mean(powers, axis=0),
@@ -256,10 +256,17 @@ def _window(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def real_head(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
-    """``spectrum`` of a real image: the sagittal T1-weighted head that matplotlib carries."""
+    """``spectrum`` of a real image: the sagittal T1-weighted head that matplotlib carries.
+
+    Its k-space is cropped to ``size``, so that a pixel is of a size with the simulated ones.
+    """
     packed = Path(str(cbook.get_sample_data("s1045.ima.gz", asfileobj=False))).read_bytes()
     image = np.frombuffer(gzip.decompress(packed), np.uint16).reshape(256, 256)
-    return image_statistics([image.astype(np.float32)])
+    spectrum = np.fft.fftshift(np.fft.fft2(image))
+    size = min(spec.option("size"), len(image))
+    start = (len(image) - size) // 2
+    center = spectrum[start : start + size, start : start + size]
+    return image_statistics([np.abs(np.fft.ifft2(np.fft.ifftshift(center)))])
 
 
 def toy_risk(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:

@@ -833,7 +833,7 @@ def spectrum(
             right.plot(middle, arrays["density"], **look)
         left.set_yscale("log")
         left.set(xlabel="spatial frequency in cycles per pixel", xlim=(0, 0.5),
-                 ylabel="power, relative to its sum", title="power spectrum")  # fmt: skip
+                 ylabel="power, relative to its mean", title="power spectrum")  # fmt: skip
         right.set(xlabel="intensity, 99.5th percentile = 1", ylabel="density", ylim=(0, None),
                   title="intensities (air off the scale)", xlim=(0, None))  # fmt: skip
         # Air fills the first bin and would flatten the rest.

@@ -387,7 +387,7 @@ class Lab:
         specs = [
             self.exhibit("spectrum", self.data(d, "test"), slices=slices) for d in distributions
         ]
-        real = self.exhibit("real_head")
+        real = self.exhibit("real_head", size=self.profile.size)
         *curves, head = self.show([*specs, real])
         labels = [DISTRIBUTIONS[d].label for d in distributions]
         both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}

@@ -49,7 +49,7 @@ def test_statistics_of_white_noise_are_flat_and_of_a_blur_are_not():
 
 
 def test_real_head_is_a_real_picture(tmp_path):
-    spec = ExhibitSpec(name="real_head")
+    spec = ExhibitSpec(name="real_head", options=(("size", 96),))
     arrays = exhibits.compute(spec, None, Context(cache=tmp_path))
     assert arrays["power"][1] > 100 * arrays["power"][-2]
 
