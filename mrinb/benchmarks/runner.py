@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +33,7 @@ def runner() -> Iterable[Row]:
     ensure(data, plain)
     model = ModelSpec(name="unet", options=(("channels", 8), ("pools", 4)))
     specs = [
-        TrainSpec(pool=pool.expanded(), data=data, model=model, epochs=3, seed=seed)
+        TrainSpec(pool=pool.expanded(), data=data, model=model, epochs=2, seed=seed)
         for seed in range(RUNS)
     ]
     with TemporaryDirectory() as folder:
@@ -54,5 +56,5 @@ class _Timed:
         """One round."""
         store = self.folder / f"{self.number}-{time.monotonic_ns()}"
         context = Context(store=store, cache=self.cache, device="cpu", workers=self.number)
-        with workers.using(self.pool):
+        with workers.using(self.pool), contextlib.redirect_stderr(io.StringIO()):  # no bar
             ensure(self.specs, context)
