@@ -24,7 +24,7 @@ from mrinb.specs import SimulatorSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
 """Version of what is done here; it enters the data key with those of the other modules."""
 
 SPLITS = ("train", "val", "test")

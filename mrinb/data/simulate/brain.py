@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from mrinb.data.simulate.tissues import BRAIN_TISSUES, Grid, TissueMaps
+from mrinb.errors import MrinbError
 
-VERSION = 1
+VERSION = 2
 """Enters the data key; grows with every change of the pixels."""
 
 _LOW_MM, _HIGH_MM = -36.0, 63.0
@@ -57,10 +59,14 @@ class _Atlas(NamedTuple):
 def _load(kind: str) -> tuple[np.ndarray, np.ndarray]:
     import nibabel
 
+    # Found without importing nilearn, which takes seconds.
+    package = find_spec("nilearn")
+    if package is None or package.origin is None:
+        raise MrinbError("the package nilearn is missing; install it: it carries the brain atlas")
     name = f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
-    with resources.as_file(resources.files("nilearn.datasets") / "data" / name) as path:
-        image = nibabel.load(path)  # type: ignore[attr-defined]
-        return np.asarray(image.dataobj, np.float32) / 255, np.asarray(image.affine)  # type: ignore[attr-defined]
+    image = nibabel.load(Path(package.origin).parent / "datasets" / "data" / name)
+    assert isinstance(image, nibabel.Nifti1Image)
+    return np.asarray(image.dataobj, np.float32) / 255, np.asarray(image.affine)
 
 
 @lru_cache(maxsize=1)
@@ -527,7 +533,7 @@ class Brain:
         canvas.paint("skin", _step(ball, pixel))
         canvas.paint("vitreous", _step(ball - 1.1, pixel))
         lens = _ellipsoid(mirrored, (33, 59 + eye * 0.62, -38), (4.6, 2.1, 4.6))
-        canvas.paint("tendon" if "tendon" in BRAIN_TISSUES else "muscle", _step(lens, pixel))
+        canvas.paint("muscle", _step(lens, pixel))
 
     def _paint_brain(
         self, canvas: _Canvas, points: Points, hull: np.ndarray, white: np.ndarray,
@@ -562,7 +568,7 @@ class Brain:
         sinus = np.minimum(inner + 0.5 - hull, 4.2 - side - 0.55 * (inner - hull))
         sinus = np.where((z > -12) & ((y < 55) | (z > 20)), sinus, -9)
         canvas.paint("blood", _step(sinus, pixel))
-        transverse = np.minimum(3.2 - np.abs(hull - inner + 2.5), 4.0 - np.abs(z + 15))
+        transverse = np.minimum(2.3 - np.abs(hull - inner + 1.8), 3.2 - np.abs(z + 15))
         transverse = np.where((y < -58) & (side < 62), transverse, -9)
         canvas.paint("blood", _step(transverse, pixel))
         for start, end, radius in _ARTERIES:

@@ -98,20 +98,19 @@ def sensitivity(loops: list[Loop], points: np.ndarray) -> np.ndarray:
     source: Roemer et al., Magn Reson Med 1990;16:192.
     """
     out = np.empty((len(loops), *points.shape[:-1]), np.complex64)
-    angles = (np.arange(32) + 0.5) * 2 * np.pi / 32
+    angles = ((np.arange(32) + 0.5) * 2 * np.pi / 32)[:, None]
     for i, loop in enumerate(loops):
         helper = np.array([0.0, 0.0, 1.0]) if abs(loop.normal[2]) < 0.9 else np.array([1.0, 0, 0])
         u = np.cross(loop.normal, helper)
         u /= np.linalg.norm(u)
         v = np.cross(loop.normal, u)
-        field = np.zeros(points.shape)
-        for a in angles:
-            wire = loop.centre + loop.radius * (np.cos(a) * u + np.sin(a) * v)
-            current = loop.radius * (2 * np.pi / 32) * (-np.sin(a) * u + np.cos(a) * v)
-            away = points - wire
-            distance = np.sqrt((away**2).sum(-1, keepdims=True) + 25.0**2)
-            field += np.cross(current, away) / distance**3
-        out[i] = field[..., 0] - 1j * field[..., 1]
+        wire = loop.centre + loop.radius * (np.cos(angles) * u + np.sin(angles) * v)
+        current = loop.radius * (2 * np.pi / 32) * (-np.sin(angles) * u + np.cos(angles) * v)
+        away = [points[..., k, None] - wire[:, k] for k in range(3)]
+        cube = (away[0] ** 2 + away[1] ** 2 + away[2] ** 2 + 25.0**2) ** 1.5
+        right = (current[:, 1] * away[2] - current[:, 2] * away[1]) / cube
+        forward = (current[:, 2] * away[0] - current[:, 0] * away[2]) / cube
+        out[i] = right.sum(-1) - 1j * forward.sum(-1)
     return out
 
 
@@ -202,14 +201,18 @@ def encode(image: np.ndarray, matrix: Matrix) -> np.ndarray:
 def _transform(image: np.ndarray, axis: int, size: int, oversample: int) -> np.ndarray:
     full = size * oversample
     start = (full - image.shape[axis]) // 2
-    padded = np.zeros((*image.shape[:axis], full, *image.shape[axis + 1 :]), np.complex64)
-    put = [slice(None)] * image.ndim
-    put[axis] = slice(start, start + image.shape[axis])
-    padded[tuple(put)] = image
-    spectrum = fft.fft(fft.ifftshift(padded, axes=axis), axis=axis, overwrite_x=True)
-    # Keep the middle of k-space: frequencies -size/2 .. size/2 - 1.
-    keep = np.arange(-(size // 2), size - size // 2) % full
-    return np.take(spectrum, keep, axis=axis) * np.float32(1 / (oversample * np.sqrt(size)))
+    # Zeros go behind; the place of the image is put right by a phase ramp on what is kept.
+    spectrum = fft.fft(image, n=full, axis=axis)
+    low, high = [slice(None)] * image.ndim, [slice(None)] * image.ndim
+    low[axis], high[axis] = slice(full - size // 2, full), slice(0, size - size // 2)
+    kept = np.concatenate([spectrum[tuple(low)], spectrum[tuple(high)]], axis)
+    frequency = np.arange(-(size // 2), size - size // 2)
+    ramp = np.exp(-2j * np.pi * frequency * (start - full // 2) / full)
+    ramp = (ramp / (oversample * np.sqrt(size))).astype(np.complex64)
+    shape = [1] * image.ndim
+    shape[axis] = size
+    kept *= ramp.reshape(shape)
+    return kept
 
 
 def noise(coils: int, shape: tuple[int, int], sigma: float, rng: np.random.Generator) -> np.ndarray:
