@@ -357,7 +357,7 @@ def recompute(
 
     Simulated data come from the cache where they are there. Zero-filled scores and exhibits must
     agree to 0.1 % of the root mean square of a column or array; what training enters is compared
-    by means, to 5 %, because rounding differs between processors and training amplifies it.
+    by means, to 3 %, because rounding differs between processors and training amplifies it.
 
     Args:
         folder: the store.

@@ -299,9 +299,12 @@ def _compute(tasks: Sequence[Task], context: Context) -> None:
     _prepare(tasks, context)
     work = [t for t in tasks if not t.recipe.prepare]
     with _Bar(work, context.workers) as bar:
-        alone = len(work) == 1 or sum(t.seconds for t in work) < POOL_START_S
-        if context.workers == 0 or (alone and not workers.pool_runs(context.workers)):
+        short = sum(t.seconds for t in work) < POOL_START_S
+        if context.workers == 0:
             failures = _Here(work, context, bar).finish()
+        elif short and not workers.pool_runs(context.workers):
+            with workers.one_thread():  # as a worker would, so that the numbers are the same
+                failures = _Here(work, context, bar).finish()
         else:
             failures = _InPool(work, context, bar).finish()
     if failures:

@@ -230,14 +230,30 @@ def _start() -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there,), daemon=True, name="mrinb worker")
-    with _one_thread(), _without_main():
+    with _one_thread_environment(), _without_main():
         process.start()
     there.close()
     return _Worker(process, here)
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Have torch use one thread in this process for a while.
+
+    On a busy machine two threads of one small network wait for each other most of the time.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _one_thread_environment() -> Iterator[None]:
     """An environment in which numerical libraries start with one thread."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))

@@ -278,8 +278,23 @@ def test_workers_compute_in_one_thread_each(context, log, two):
     assert len(found) == 4
     assert sorted(line for line in lines(log) if "end" in line) == [f"end {n}" for n in range(4)]
     assert "threads 1" in lines(log)
-    assert "torch" not in Path(runner.__file__).read_text()
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_short_work_is_done_here_and_in_one_thread(context, log):
+    import torch
+
+    workers.close_pool()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        short = ToyTrain(log=log, fault="torch", units=0.01)
+        ensure([short], replace(context, workers=2), RECIPES)
+        assert "threads 1" in lines(log)
+        assert torch.get_num_threads() == 2
+        assert not workers.pool_runs(2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_workers_stay_for_the_next_call(context, log, two):
