@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -380,12 +381,27 @@ def write(volume: VolumeArrays, path: Path) -> None:
                 file.attrs[name] = value
         temporary.replace(path)
     except OSError as error:
-        raise MrinbError(
-            f"{path.parent}: cannot write simulated data ({error.strerror or error}); "
-            "choose another cache folder"
-        ) from None
+        raise _cannot_write(path.parent, error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _require_writable(folder: Path) -> None:
+    """Find out before minutes of simulation, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    if not os.access(folder, os.W_OK):
+        raise _cannot_write(folder, PermissionError(13, "Permission denied"))
+
+
+def _cannot_write(folder: Path, error: OSError) -> MrinbError:
+    return MrinbError(
+        f"{folder}: cannot write simulated data ({error.strerror or error}); "
+        "choose another cache folder"
+    )
 
 
 def _is_current(path: Path, signature: str) -> bool:
@@ -462,6 +478,7 @@ def generate_many(
         if isinstance(distribution, str):
             distribution = catalogue.distribution(distribution)
         found = paths(distribution, split, spec, Path(folder))
+        _require_writable(Path(folder))
         signature = _signature(distribution, spec)
         jobs += [
             (distribution.name, subject, spec, path)
