@@ -16,7 +16,7 @@ from mrinb import masks, metrics
 from mrinb.context import Context
 from mrinb.data.slices import SliceData, Slices, zero_filled
 from mrinb.data.volumes import Item, Volume, volumes
-from mrinb.devices import torch_device
+from mrinb.devices import keep_memory, torch_device
 from mrinb.errors import MrinbError, unknown
 from mrinb.models import Measured, Reconstructor, build
 from mrinb.specs import EvalSpec, SamplingSpec, TrainSpec
@@ -123,6 +123,7 @@ def reconstructions(
         The slices of one volume that stand together in ``items``, or some of them where they
         are large.
     """
+    keep_memory()
     device = torch_device(context.device)
     network = _network(train, weights, device)
     for _, group in groupby(items, key=lambda item: item[0].path):

@@ -7,7 +7,6 @@ the same weights whether it was interrupted or not, and the same masks on any nu
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import os
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from mrinb import masks, metrics
 from mrinb.data.slices import SliceData, Slices
-from mrinb.devices import torch_device
+from mrinb.devices import keep_memory, torch_device
 from mrinb.errors import MrinbError
 from mrinb.models import Measured, Reconstructor, build
 from mrinb.specs import TrainSpec
@@ -212,17 +211,9 @@ def _train(
     progress: Progress | None,
     state_seconds: float,
 ) -> pd.DataFrame:
-    _keep_memory()
+    keep_memory()
     with _deterministic(fabric.device):
         return _Run(fabric, spec, slices, folder, state_seconds).finish(progress)
-
-
-def _keep_memory() -> None:
-    """Have glibc keep freed memory: faulting pages in anew costs 5 to 10 % of a small step."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        allocator = ctypes.CDLL(None)
-        allocator.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
-        allocator.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, at its largest
 
 
 @contextlib.contextmanager
