@@ -45,6 +45,10 @@ class Holder:
     progress: str = ""
 
 
+class StoreError(MrinbError):
+    """A store's folder or disk fails, so that no other result can be kept either."""
+
+
 class LeaseLost(Exception):
     """Another process took the lease over, because this one was silent for too long."""
 
@@ -109,7 +113,7 @@ class Leases:
             dead: token of a holder that the caller has watched and given up.
 
         Raises:
-            MrinbError: the folder cannot be written to.
+            StoreError: the folder cannot be written to.
         """
         mine = Holder(os.getpid(), _host(), secrets.token_hex(8))
         path = self.folder / name
@@ -127,7 +131,7 @@ class Leases:
         except FileExistsError:
             return None
         except OSError as error:
-            raise MrinbError(
+            raise StoreError(
                 f"results store {self.folder.parent} cannot be written to "
                 f"({error.strerror or error}): choose another folder"
             ) from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mrinb import workers
 from mrinb.context import Context
 from mrinb.errors import MrinbError
+from mrinb.leases import StoreError
 from mrinb.recipes import RECIPES, Cost, Need, Recipe, Recipes, split_slices
 from mrinb.specs import Spec
 from mrinb.store import Entry, Store, entries, seed_of
@@ -398,6 +399,8 @@ class _Here(_Run):
         order = task.order(self.context)
         try:
             done = perform(order, progress)
+        except StoreError:
+            raise
         except Exception as error:
             self.close(task, workers.complain(order, error))
         else:
@@ -436,6 +439,8 @@ class _InPool(_Run):
             task.fraction, task.text = event.fraction, event.text
         elif event.kind == "busy":
             task.state = "new"
+        elif event.kind == "stop":
+            raise StoreError(event.text)
         else:
             self.close(task, event.text if event.kind == "error" else "")
 

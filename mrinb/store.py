@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrinb import __version__
 from mrinb.errors import MrinbError
-from mrinb.leases import Holder, Lease, Leases, guard
+from mrinb.leases import Holder, Lease, Leases, StoreError, guard
 from mrinb.specs import Spec
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Store:
                 given.
 
         Raises:
-            MrinbError: the store cannot be written to, or the disk is full.
+            StoreError: the store cannot be written to, or the disk is full.
         """
         tmp = self.root / "tmp" / f"{spec.kind}-{spec.key}-{secrets.token_hex(4)}"
         started = time.perf_counter()
@@ -269,7 +269,7 @@ class Store:
             line = self._trouble(error)
             if line is None:
                 raise
-            raise MrinbError(line) from error
+            raise StoreError(line) from error
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
         shutil.rmtree(self.scratch_folder(spec), ignore_errors=True)
@@ -327,13 +327,13 @@ class Store:
         """Folder for half-done work on a spec; it stays until the spec's entry is written.
 
         Raises:
-            MrinbError: the store cannot be written to.
+            StoreError: the store cannot be written to.
         """
         folder = self.scratch_folder(spec)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MrinbError(self._trouble(error) or str(error)) from error
+            raise StoreError(self._trouble(error) or str(error)) from error
         return folder
 
     def lease(self, spec: Spec, dead: str | None = None) -> Lease | None:

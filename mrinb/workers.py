@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from mrinb.context import Context
 from mrinb.errors import MrinbError
-from mrinb.leases import LeaseLost
+from mrinb.leases import LeaseLost, StoreError
 from mrinb.recipes import Compute, Job
 from mrinb.specs import Spec
 from mrinb.store import Store
@@ -50,7 +50,15 @@ class Order(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a worker tells: ``progress`` (fraction, text), ``done``, ``busy`` or ``error``."""
+    """What a worker tells.
+
+    Attributes:
+        order: what it is about.
+        kind: ``progress``, ``done``, ``busy`` (another process computes it), ``error``, or
+            ``stop`` where the store itself fails.
+        fraction: how much is done.
+        text: a few words on progress, or one line on an error.
+    """
 
     order: Order
     kind: str
@@ -306,6 +314,8 @@ def _answer(order: Order, pipe: multiprocessing.connection.Connection) -> tuple[
     try:
         context = replace(order.context, workers=0)
         done = perform(order._replace(context=context), progress)
+    except StoreError as error:
+        return "stop", 0.0, str(error)
     except Exception as error:
         return "error", 0.0, complain(order, error)
     return "done" if done else "busy", 1.0, ""

@@ -264,6 +264,25 @@ def test_an_unexpected_error_leaves_its_traceback_in_a_file(context, log):
     assert "in train" in path.read_text()
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_full_disk_stops_everything(context, log, two, number):
+    specs = [ToyTrain(log=log, seed=n, fault="full", units=9 - n) for n in range(6)]
+    with pytest.raises(MrinbError) as error:
+        ensure(specs, replace(context, workers=number), RECIPES)
+    assert str(error.value).startswith(f"the disk of results store {context.store} is full")
+    assert len(lines(log)) <= max(number, 1) + 1
+    assert list(entries(context.store)) == []
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_store_that_cannot_be_written_to(context, log, two, number):
+    context.store.write_text("in the way")
+    specs = [ToyTrain(log=log, seed=n) for n in range(3)]
+    with pytest.raises(MrinbError, match=f"results store {context.store} cannot be written to"):
+        ensure(specs, replace(context, workers=number), RECIPES)
+    assert not lines(log)
+
+
 def test_a_spec_without_a_recipe(context):
     with pytest.raises(MrinbError, match="a sampling is no result"):
         ensure([SamplingSpec()], context, RECIPES)

@@ -1,5 +1,6 @@
 """Toy results for tests of store and runner."""
 
+import errno
 import json
 import sys
 import time
@@ -46,7 +47,7 @@ def lines(path):
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -61,6 +62,8 @@ def train(spec, job: Job):
         raise MrinbError("the file x.h5 is broken: repair it")
     if spec.fault == "bug":
         raise ZeroDivisionError("oh")
+    if spec.fault == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
     if spec.fault == "die":
         import os
         import signal
