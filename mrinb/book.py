@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -191,14 +192,31 @@ class Kernels:
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Two threads to run chapters in, which an interrupt ends."""
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        """Two threads to run chapters in, which an interrupt or a request to end ends."""
+        with ThreadPoolExecutor(max_workers=2) as pool, _terminable():
             try:
                 yield pool
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.interrupt()
                 raise
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does, else the kernels' worker processes would be left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class ChapterEngine(NBClientEngine):
@@ -376,6 +394,10 @@ def cleaned(notebook: Any) -> Any:
             cell.metadata.pop(key, None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": "Show the parameters of this page",
+                "code_prompt_hide": "Hide the parameters of this page",
+            }
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
     return notebook
@@ -482,6 +504,8 @@ def build(
     _run_all(todo, checked, stage, env, quiet)
     html = _jupyter_book(stage)
     _lead_on(html)
+    for page in html.rglob("*.html"):
+        page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
     final = out / "_build" / "html"
     shutil.rmtree(final, ignore_errors=True)
     html.replace(final)
@@ -573,6 +597,31 @@ def _run_all(
     if failures:
         lines = "\n".join(f"  {name}: {text}" for name, text in failures.items())
         raise MrinbError(f"the book was not built, these chapters failed:\n{lines}")
+
+
+_REPAIRS = (
+    # A label that hides the words shown on the control.
+    (r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1"),
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # Icons whose titles count as words of their button.
+    (r'(<i class="theme-switch [^>]*data-mode="\w+")\s+title="[^"]*"', r'\1 aria-hidden="true"'),
+    # A sidebar outside every landmark.
+    (r'(<div id="pst-primary-sidebar")', r'\1 role="navigation" aria-label="Book"'),
+    # Roles of a bibliography that are deprecated or lack their counterpart.
+    (r' role="(?:doc-biblioentry|list)"(?= class="citation)', ""),
+    (r'(class="citation"[^>]*) role="doc-biblioentry"', r"\1"),
+)
+
+
+def accessible(page: str) -> str:
+    """A page with the theme's faults of accessibility mended.
+
+    Args:
+        page: HTML of one page.
+    """
+    for pattern, replacement in _REPAIRS:
+        page = re.sub(pattern, replacement, page)
+    return page
 
 
 def _lead_on(html: Path) -> None:

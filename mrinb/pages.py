@@ -40,7 +40,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def profiles_table(profiles: Mapping[str, Profile] = PROFILES) -> str:
     """What each profile's sizes are."""
     rows = [[label, *(size(p) for p in profiles.values())] for label, size in _SIZES]
-    return table(["", *(f"`{name}`" for name in profiles)], rows)
+    return table(["size", *(f"`{name}`" for name in profiles)], rows)
 
 
 def parameters_table(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:

@@ -273,7 +273,8 @@ def test_the_store_is_named_to_chapters_but_not_in_pages(root, tmp_path):
         "run_chapter('1', {}, root / 'out.ipynb', root=root)",
     ],
 )
-def test_an_interrupt_ends_the_kernel_and_leaves_no_output(root, tmp_path, what):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_kernel_and_leaves_no_output(root, tmp_path, what, number):
     mark = tmp_path / "pid"
     code = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     standin.write(root, "01_introduction", "1", code)
@@ -284,7 +285,7 @@ def test_an_interrupt_ends_the_kernel_and_leaves_no_output(root, tmp_path, what)
     end = time.monotonic() + 60
     while not (mark.exists() and mark.read_text()) and time.monotonic() < end:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(60) != 0
     assert not _alive(int(mark.read_text()))
     assert not (root / "out.ipynb").exists()
