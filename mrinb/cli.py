@@ -131,7 +131,7 @@ def check_files(
             check(file)
         except MrinbError as error:
             bad += 1
-            typer.echo(str(error), err=True)
+            typer.echo(f"mrinb: {error}", err=True)
     typer.echo(f"{len(files) - bad} of {len(files)} files are sound")
     if bad:
         raise typer.Exit(2)

@@ -6,6 +6,7 @@ has the runner provide them, from the store where they are there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -109,6 +110,7 @@ class Lab:
         seed: first seed of training.
         model: default model.
         sampling: masks of training and evaluation.
+        used: kind and key of every result used so far.
     """
 
     chapter: str
@@ -117,6 +119,7 @@ class Lab:
     seed: int = 0
     model: str = "unet"
     sampling: SamplingSpec = field(default_factory=lambda: masks.sampling(4))
+    used: set[tuple[str, str]] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def from_parameters(
@@ -457,7 +460,8 @@ class Lab:
     def _ensure(self, specs: Sequence[Spec]) -> dict[Spec, Entry]:
         """Have the runner provide results, and record them as this chapter's."""
         entries = runner.ensure(list(dict.fromkeys(specs)), self.context)
-        record(self.context.store, f"{self.chapter}-{self.profile.name}", specs)
+        self.used.update((spec.kind, spec.key) for spec in specs)
+        record(self.context.store, f"{self.chapter}-{self.profile.name}", self.used)
         return entries
 
 
@@ -465,21 +469,23 @@ def _digest(keys: Iterable[str]) -> str:
     return hashlib.sha256(",".join(sorted(keys)).encode()).hexdigest()[:10]
 
 
-def record(store: Path, name: str, specs: Sequence[Spec]) -> None:
-    """Add results to the list that ``mrinb results publish`` reads; a read-only store has none."""
+def record(store: Path, name: str, used: Iterable[tuple[str, str]]) -> None:
+    """Write down which results a chapter used, for ``mrinb results publish``.
+
+    A store that cannot be written to holds no such list: nothing computed there is published.
+
+    Args:
+        store: the results store.
+        name: chapter and profile, such as ``03-classroom``.
+        used: kind and key of every result.
+    """
     path = store / "chapters" / f"{name}.json"
-    known = json.loads(path.read_text()) if path.exists() else []
-    found = {(item["kind"], item["key"]) for item in known}
-    merged = found | {(spec.kind, spec.key) for spec in specs}
-    if merged == found:
-        return
-    try:
+    text = json.dumps([{"kind": kind, "key": key} for kind, key in sorted(used)])
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(json.dumps([{"kind": k, "key": key} for k, key in sorted(merged)]))
+        partial.write_text(text)
         partial.replace(path)
-    except OSError:
-        return
 
 
 def pool_slices(pool: Pool, data: Mapping[str, DataSpec], context: Context) -> int:
