@@ -183,7 +183,10 @@ def test_lower_fields_and_fat_saturation_are_noisier():
 @pytest.mark.parametrize("spec", [ONE, ONE.model_copy(update={"size": 96, "coils": 8})])
 def test_the_noise_ceiling_tells_clean_from_noisy(spec):
     clear, noisy = (acquire.noise_ceiling(d, spec) for d in (BRAIN, KNEE))
-    assert 0.3 < noisy < clear < 0.999
+    assert 0.3 < noisy.noise_free < clear.noise_free < 0.999
+    assert 0.5 < noisy.with_floor < clear.with_floor < 0.9999
+    for ceiling in (clear, noisy):
+        assert ceiling.with_floor > ceiling.noise_free + 0.01
 
 
 @pytest.mark.parametrize(("anatomy", "coils"), [("brain", 4), ("brain", 16), ("knee", 15)])
