@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +32,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mrinb import pages
 from mrinb.errors import MrinbError, unknown
+from mrinb.finish import finish
 from mrinb.parameters import check
 
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md")
@@ -503,9 +503,7 @@ def build(
     env = kernel_environment(root, stage, store, compute)
     _run_all(todo, checked, stage, env, quiet)
     html = _jupyter_book(stage)
-    _lead_on(html)
-    for page in html.rglob("*.html"):
-        page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
+    finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
     final = out / "_build" / "html"
     shutil.rmtree(final, ignore_errors=True)
     html.replace(final)
@@ -597,45 +595,6 @@ def _run_all(
     if failures:
         lines = "\n".join(f"  {name}: {text}" for name, text in failures.items())
         raise MrinbError(f"the book was not built, these chapters failed:\n{lines}")
-
-
-_REPAIRS = (
-    # A label that hides the words shown on the control.
-    (r'(<button class="btn search-button-field[^>]*?)\s+aria-label="Search"', r"\1"),
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    # Icons whose titles count as words of their button.
-    (r'(<i class="theme-switch [^>]*data-mode="\w+")\s+title="[^"]*"', r'\1 aria-hidden="true"'),
-    # A sidebar outside every landmark.
-    (r'(<div id="pst-primary-sidebar")', r'\1 role="navigation" aria-label="Book"'),
-    # Roles of a bibliography that are deprecated or lack their counterpart.
-    (r' role="(?:doc-biblioentry|list)"(?= class="citation)', ""),
-    (r'(class="citation"[^>]*) role="doc-biblioentry"', r"\1"),
-)
-
-
-def accessible(page: str) -> str:
-    """A page with the theme's faults of accessibility mended.
-
-    Args:
-        page: HTML of one page.
-    """
-    for pattern, replacement in _REPAIRS:
-        page = re.sub(pattern, replacement, page)
-    return page
-
-
-def _lead_on(html: Path) -> None:
-    """Replace Jupyter Book's bare redirect by a page with a language, a title and a link."""
-    toc = yaml.safe_load((html.parents[1] / "_toc.yml").read_text(encoding="utf-8"))
-    first = f"{toc['root']}.html"
-    config = yaml.safe_load((html.parents[1] / "_config.yml").read_text(encoding="utf-8"))
-    title = escape(config["title"])
-    (html / "index.html").write_text(
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta http-equiv="refresh" content="0; url={first}"></head>\n'
-        f'<body><main><h1><a href="{first}">{title}</a></h1></main></body>\n</html>\n',
-        encoding="utf-8",
-    )
 
 
 def _jupyter_book(stage: Path) -> Path:

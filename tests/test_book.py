@@ -30,7 +30,7 @@ def root(tmp_path):
     shutil.copy(ROOT / "_config.yml", tmp_path)
     (tmp_path / "CHANGELOG.md").write_text("# Changes\n")
     (tmp_path / "book" / "_static").mkdir(parents=True)
-    for name in ("mrinb.css", "icon.svg"):
+    for name in ("mrinb.css", "mrinb.js", "icon.svg"):
         shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "book" / "_static")
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "book" / "index.md").write_text(

@@ -338,7 +338,8 @@ function render({ model, el }) {
         "|image − ground truth| have 8 bits: for looking only.",
     ),
   );
-  const root = h("section", { class: "mrinb-widget mrinb-compare", "aria-label": "Compare reconstructions" });
+  const label = `Compare reconstructions: ${model.get("name")}`; // several in a page are told apart
+  const root = h("section", { class: "mrinb-widget mrinb-compare", "aria-label": label });
   root.append(
     h(
       "div",
