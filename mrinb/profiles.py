@@ -45,7 +45,7 @@ PROFILES = {
     p.name: p
     for p in (
         Profile("quick", True, 64, 4, (2, 1, 2), 4, 8, 8, 8, 4, 12, 1, 2),
-        Profile("classroom", True, 96, 8, (8, 2, 4), 8, 64, 32, 8, 4, 10, 3, 2),
+        Profile("classroom", True, 96, 8, (8, 2, 4), 8, 64, 32, 8, 4, 6, 3, 2),
         Profile("paper", False, 320, 32, (128, 8, 8), 16, 2048, 128, 32, 4, 60, 5, 4),
     )
 }
