@@ -41,7 +41,7 @@ lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the 
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
-	$(VENV)/bin/mrinb results verify --published
+	$(VENV)/bin/mrinb results verify
 
 # The tests of the pages drive the system's Chromium.
 .PHONY: chromium
