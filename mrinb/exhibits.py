@@ -16,7 +16,9 @@ import torch
 from matplotlib import cbook
 
 from mrinb import masks, metrics, toy
+from mrinb.catalogue import distribution
 from mrinb.context import Context
+from mrinb.data.simulate import acquire
 from mrinb.data.slices import SliceData, Slices, zero_filled
 from mrinb.data.volumes import Item, Volume, volumes
 from mrinb.errors import MrinbError, unknown
@@ -220,8 +222,9 @@ def spectrum(spec: ExhibitSpec, weights: Path | None, context: Context) -> Array
     """Radial power spectrum and intensity histogram of a split's targets, averaged over slices.
 
     Returns:
-        ``frequency`` in cycles per pixel (bins,), ``power`` relative to its mean over
-        all frequencies (bins,), ``edges`` (bins + 1,) in units of the slice's 99.5th percentile and ``density`` (bins,).
+        ``frequency`` in cycles per pixel (bins,), ``power`` relative to its mean over all
+        frequencies (bins,), ``edges`` (bins + 1,) in units of the slice's 99.5th percentile and
+        ``density`` (bins,).
     """
     items = _items(spec, context)
     return image_statistics([d.target.numpy() for d in _loaded(items, context)])
@@ -269,6 +272,27 @@ def real_head(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arra
     return image_statistics([np.abs(np.fft.ifft2(np.fft.ifftshift(center)))])
 
 
+def noise_ceiling(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
+    """SSIM that noise leaves attainable for one volume of a simulated distribution.
+
+    Returns:
+        ``snr``, and the SSIM against the target of the noise-free image (``noise_free``) and of
+        the same raised by the floor that the coils' noise adds to an RSS image (``with_floor``).
+
+    Raises:
+        MrinbError: the data are real, whose noise-free image nobody knows.
+    """
+    if spec.data is None or spec.data.simulator is None:
+        raise MrinbError("noise ceilings are known of simulated data only: leave data_root empty")
+    few = spec.data.simulator.model_copy(update={"subjects": 1, "slices": spec.option("slices")})
+    ceiling = acquire.noise_ceiling(distribution(spec.data.distribution), few)
+    return {
+        "snr": np.array(acquire.SNR[spec.data.distribution]),
+        "noise_free": np.array(ceiling.noise_free),
+        "with_floor": np.array(ceiling.with_floor),
+    }
+
+
 def toy_risk(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
     """Section 3's toy problem: risk of the non-linear estimator over noise levels.
 
@@ -283,7 +307,16 @@ def toy_risk(spec: ExhibitSpec, weights: Path | None, context: Context) -> Array
 
 EXHIBITS: dict[str, Callable[[ExhibitSpec, Path | None, Context], Arrays]] = {
     f.__name__: f
-    for f in (reference, reconstruction, forward_model, kspace, spectrum, real_head, toy_risk)
+    for f in (
+        reference,
+        reconstruction,
+        forward_model,
+        kspace,
+        spectrum,
+        real_head,
+        noise_ceiling,
+        toy_risk,
+    )
 }
 
 

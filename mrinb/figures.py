@@ -850,6 +850,27 @@ def spectrum(
 # --- tables -------------------------------------------------------------------------------------
 
 
+def table(frame: pd.DataFrame, caption: str) -> Html:
+    """A small table for the page.
+
+    Args:
+        frame: text and numbers as they are to be read; the first column heads its row.
+        caption: what the table shows.
+    """
+    head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
+    body = ""
+    for first, *rest in frame.itertuples(index=False):
+        cells = "".join(f"<td>{html.escape(str(c))}</td>" for c in rest)
+        body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
+    words = html.escape(caption)
+    return Html(
+        f'<div class="mrinb-table" role="region" tabindex="0" aria-label="{words}" '
+        f'style="overflow-x:auto"><table><caption style="text-align:left">{words}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+        frame.to_string(index=False),
+    )
+
+
 def table1(datasets: Iterable[Dataset] = DATASETS) -> Html:
     """Table 1 as printed, and what of it this book has.
 

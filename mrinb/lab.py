@@ -396,6 +396,21 @@ class Lab:
         both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}
         return Shown(both, self._data_note(distributions))
 
+    def noise_ceilings(self) -> pd.DataFrame:
+        """SSIM that noise leaves attainable in each simulated distribution; empty for real data."""
+        names = list(DISTRIBUTIONS) if self.simulated else []
+        specs = [self.exhibit("noise_ceiling", self.data(d, "test"), slices=2) for d in names]
+        rows = [
+            {
+                "distribution": DISTRIBUTIONS[name].label,
+                "SNR": f"{float(arrays['snr']):g}",
+                "noise-free image": f"{float(arrays['noise_free']):.3f}",
+                "with noise floor": f"{float(arrays['with_floor']):.3f}",
+            }
+            for name, arrays in zip(names, self.show(specs), strict=True)
+        ]
+        return pd.DataFrame(rows)
+
     def forward_model(self, distribution: str, coils: int = 4) -> Shown:
         """Equation 1 step by step for one slice (see ``exhibits.forward_model``)."""
         data = self.data(distribution, "test")
