@@ -594,7 +594,11 @@ def _run_all(
                 failures[name] = str(error)
     if failures:
         lines = "\n".join(f"  {name}: {text}" for name, text in failures.items())
-        raise MrinbError(f"the book was not built, these chapters failed:\n{lines}")
+        hint = "\nTo compute what is missing: make book COMPUTE=auto, or mrinb book --compute auto"
+        raise MrinbError(
+            f"the book was not built, these chapters failed:\n{lines}"
+            + (hint if env["MRINB_COMPUTE"] == "never" else "")
+        )
 
 
 def _jupyter_book(stage: Path) -> Path:

@@ -127,22 +127,142 @@ DISTRIBUTIONS: dict[str, Distribution] = {d.name: d for d in _ALL}
 """The 16 fastMRI distributions of Figure 2, by name."""
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("fastMRI knee", "knee", "coronal", "PD (50%), PDFS (50%)", "Siemens", "1.5T (45%), 3T (55%)", "15", "1.2k/1.2k", "42k", "train"),  # noqa: E501
-    Dataset("fastMRI brain", "brain", "axial", "T1 (11%), T1POST (21%), T2 (60%), FLAIR (8%)", "Siemens", "1.5T (43%), 3T (67%)", "4-20", "6.4k/6.4k", "100k", "train"),  # noqa: E501
-    Dataset("fastMRI prostate", "prostate", "axial", "T2", "Siemens", "3T", "10-30", "312/312", "9.5k", "train"),  # noqa: E501
-    Dataset("M4Raw", "brain", "axial", "T1 (37%), T2 (37%), FLAIR (26%)", "XGY", "0.3T", "4", "1.4k/183", "25k", "train"),  # noqa: E501
-    Dataset("SKM-TEA, 3D", "knee", "sagittal", "qDESS", "GE", "3T", "8, 16", "310/155", "50k", "train"),  # noqa: E501
+    Dataset(
+        "fastMRI knee",
+        "knee",
+        "coronal",
+        "PD (50%), PDFS (50%)",
+        "Siemens",
+        "1.5T (45%), 3T (55%)",
+        "15",
+        "1.2k/1.2k",
+        "42k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "fastMRI brain",
+        "brain",
+        "axial",
+        "T1 (11%), T1POST (21%), T2 (60%), FLAIR (8%)",
+        "Siemens",
+        "1.5T (43%), 3T (67%)",
+        "4-20",
+        "6.4k/6.4k",
+        "100k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "fastMRI prostate",
+        "prostate",
+        "axial",
+        "T2",
+        "Siemens",
+        "3T",
+        "10-30",
+        "312/312",
+        "9.5k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "M4Raw",
+        "brain",
+        "axial",
+        "T1 (37%), T2 (37%), FLAIR (26%)",
+        "XGY",
+        "0.3T",
+        "4",
+        "1.4k/183",
+        "25k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "SKM-TEA, 3D", "knee", "sagittal", "qDESS", "GE", "3T", "8, 16", "310/155", "50k", "train"
+    ),  # noqa: E501
     Dataset("Stanford 3D, axial", "knee", "axial", "PDFS", "GE", "3T", "8", "19/19", "6k", "train"),
-    Dataset("Stanford 3D, coronal", "knee", "coronal", "PDFS", "GE", "3T", "8", "19/19", "6k", "train"),  # noqa: E501
-    Dataset("Stanford 3D, sagittal", "knee", "sagittal", "PDFS", "GE", "3T", "8", "19/19", "4.8k", "train"),  # noqa: E501
-    Dataset("7T database, 3D, axial", "brain", "axial", "MP2RAGE-ME", "Philips", "7T", "32", "385/77", "112k", "train"),  # noqa: E501
-    Dataset("7T database, 3D, coronal", "brain", "coronal", "MP2RAGE-ME", "Philips", "7T", "32", "385/77", "112k", "train"),  # noqa: E501
-    Dataset("7T database, 3D, sagittal", "brain", "sagittal", "MP2RAGE-ME", "Philips", "7T", "32", "385/77", "91k", "train"),  # noqa: E501
-    Dataset("CC-359, 3D, axial", "brain", "axial", "GRE", "GE", "3T", "12", "67/67", "17k", "train"),  # noqa: E501
-    Dataset("CC-359, 3D, coronal", "brain", "coronal", "GRE", "GE", "3T", "12", "67/67", "14k", "train"),  # noqa: E501
-    Dataset("CC-359, 3D, sagittal", "brain", "sagittal", "GRE", "GE", "3T", "12", "67/67", "11k", "unseen"),  # noqa: E501
-    Dataset("Stanford 2D", "various", "various", "various", "GE", "3T", "3-32", "89/89", "2k", "unseen"),  # noqa: E501
-    Dataset("NYU data", "knee", "various", "PD (40%), PDFS (20%), T2FS (40%)", "Siemens", "3T", "15", "100/20", "3.5k", "unseen"),  # noqa: E501
+    Dataset(
+        "Stanford 3D, coronal", "knee", "coronal", "PDFS", "GE", "3T", "8", "19/19", "6k", "train"
+    ),  # noqa: E501
+    Dataset(
+        "Stanford 3D, sagittal",
+        "knee",
+        "sagittal",
+        "PDFS",
+        "GE",
+        "3T",
+        "8",
+        "19/19",
+        "4.8k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "7T database, 3D, axial",
+        "brain",
+        "axial",
+        "MP2RAGE-ME",
+        "Philips",
+        "7T",
+        "32",
+        "385/77",
+        "112k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "7T database, 3D, coronal",
+        "brain",
+        "coronal",
+        "MP2RAGE-ME",
+        "Philips",
+        "7T",
+        "32",
+        "385/77",
+        "112k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "7T database, 3D, sagittal",
+        "brain",
+        "sagittal",
+        "MP2RAGE-ME",
+        "Philips",
+        "7T",
+        "32",
+        "385/77",
+        "91k",
+        "train",
+    ),  # noqa: E501
+    Dataset(
+        "CC-359, 3D, axial", "brain", "axial", "GRE", "GE", "3T", "12", "67/67", "17k", "train"
+    ),  # noqa: E501
+    Dataset(
+        "CC-359, 3D, coronal", "brain", "coronal", "GRE", "GE", "3T", "12", "67/67", "14k", "train"
+    ),  # noqa: E501
+    Dataset(
+        "CC-359, 3D, sagittal",
+        "brain",
+        "sagittal",
+        "GRE",
+        "GE",
+        "3T",
+        "12",
+        "67/67",
+        "11k",
+        "unseen",
+    ),  # noqa: E501
+    Dataset(
+        "Stanford 2D", "various", "various", "various", "GE", "3T", "3-32", "89/89", "2k", "unseen"
+    ),  # noqa: E501
+    Dataset(
+        "NYU data",
+        "knee",
+        "various",
+        "PD (40%), PDFS (20%), T2FS (40%)",
+        "Siemens",
+        "3T",
+        "15",
+        "100/20",
+        "3.5k",
+        "unseen",
+    ),  # noqa: E501
     Dataset("M4Raw GRE", "brain", "axial", "GRE", "XGY", "0.3T", "4", "366/183", "6.6k", "unseen"),
 )
 """Table 1 as printed. The brain's field strengths add up to 110 % there; its public split lists

@@ -440,9 +440,8 @@ class Lab:
             f"non-linear risk by Monte Carlo, {draws} draws",
             f"key {_digest([spec.key])}",
         )
-        return ToyData(
-            n, d, *(arrays[name].tolist() for name in ("sigmas", "risk", "error")), words
-        )
+        sigmas, risk, error = (arrays[name].tolist() for name in ("sigmas", "risk", "error"))
+        return ToyData(n, d, sigmas, risk, error, words)
 
     def _data_note(self, distributions: Iterable[str]) -> dict[str, Any]:
         return self.note([self.data(d, "test") for d in distributions], trained=False)
