@@ -138,7 +138,7 @@ DATASETS: tuple[Dataset, ...] = (
         "1.2k/1.2k",
         "42k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "fastMRI brain",
         "brain",
@@ -150,7 +150,7 @@ DATASETS: tuple[Dataset, ...] = (
         "6.4k/6.4k",
         "100k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "fastMRI prostate",
         "prostate",
@@ -162,7 +162,7 @@ DATASETS: tuple[Dataset, ...] = (
         "312/312",
         "9.5k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "M4Raw",
         "brain",
@@ -174,14 +174,14 @@ DATASETS: tuple[Dataset, ...] = (
         "1.4k/183",
         "25k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "SKM-TEA, 3D", "knee", "sagittal", "qDESS", "GE", "3T", "8, 16", "310/155", "50k", "train"
-    ),  # noqa: E501
+    ),
     Dataset("Stanford 3D, axial", "knee", "axial", "PDFS", "GE", "3T", "8", "19/19", "6k", "train"),
     Dataset(
         "Stanford 3D, coronal", "knee", "coronal", "PDFS", "GE", "3T", "8", "19/19", "6k", "train"
-    ),  # noqa: E501
+    ),
     Dataset(
         "Stanford 3D, sagittal",
         "knee",
@@ -193,7 +193,7 @@ DATASETS: tuple[Dataset, ...] = (
         "19/19",
         "4.8k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "7T database, 3D, axial",
         "brain",
@@ -205,7 +205,7 @@ DATASETS: tuple[Dataset, ...] = (
         "385/77",
         "112k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "7T database, 3D, coronal",
         "brain",
@@ -217,7 +217,7 @@ DATASETS: tuple[Dataset, ...] = (
         "385/77",
         "112k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "7T database, 3D, sagittal",
         "brain",
@@ -229,13 +229,13 @@ DATASETS: tuple[Dataset, ...] = (
         "385/77",
         "91k",
         "train",
-    ),  # noqa: E501
+    ),
     Dataset(
         "CC-359, 3D, axial", "brain", "axial", "GRE", "GE", "3T", "12", "67/67", "17k", "train"
-    ),  # noqa: E501
+    ),
     Dataset(
         "CC-359, 3D, coronal", "brain", "coronal", "GRE", "GE", "3T", "12", "67/67", "14k", "train"
-    ),  # noqa: E501
+    ),
     Dataset(
         "CC-359, 3D, sagittal",
         "brain",
@@ -247,10 +247,10 @@ DATASETS: tuple[Dataset, ...] = (
         "67/67",
         "11k",
         "unseen",
-    ),  # noqa: E501
+    ),
     Dataset(
         "Stanford 2D", "various", "various", "various", "GE", "3T", "3-32", "89/89", "2k", "unseen"
-    ),  # noqa: E501
+    ),
     Dataset(
         "NYU data",
         "knee",
@@ -262,7 +262,7 @@ DATASETS: tuple[Dataset, ...] = (
         "100/20",
         "3.5k",
         "unseen",
-    ),  # noqa: E501
+    ),
     Dataset("M4Raw GRE", "brain", "axial", "GRE", "XGY", "0.3T", "4", "366/183", "6.6k", "unseen"),
 )
 """Table 1 as printed. The brain's field strengths add up to 110 % there; its public split lists

@@ -266,14 +266,14 @@ class Lab:
         """Training losses of all runs: columns of the history, pool and seed."""
         specs = [spec for group in runs.specs.values() for spec in group]
         entries = self._ensure(specs)
-        return pd.concat(
-            [
-                entries[spec].table("history").assign(pool=label, seed=spec.seed)
-                for label, group in runs.specs.items()
-                for spec in group
-            ],
-            ignore_index=True,
-        )
+        tables = [
+            entries[spec].table("history").assign(pool=label, seed=spec.seed)
+            for label, group in runs.specs.items()
+            for spec in group
+        ]
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["note"] = self.note(specs)
+        return table
 
     def exhibit(
         self,

@@ -8,8 +8,10 @@ from mrinb.errors import unknown
 
 
 class Profile(NamedTuple):
-    """Sizes of one profile. The mask rule, loss, schedule, normalisation, SSIM and splits are not
-    here, because no profile may change them.
+    """Sizes of one profile.
+
+    The mask rule, loss, schedule, normalisation, SSIM and splits are not here, because no profile
+    may change them.
 
     Attributes:
         name: ``quick``, ``classroom`` or ``paper``.

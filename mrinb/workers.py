@@ -295,6 +295,7 @@ def _serve(pipe: multiprocessing.connection.Connection) -> None:
         try:
             order = pipe.recv()
         except EOFError:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # leaving already
             return
         except Exception as error:
             pipe.send(("error", 0.0, f"{type(error).__name__}: {error}"))
@@ -322,6 +323,7 @@ def _answer(order: Order, pipe: multiprocessing.connection.Connection) -> tuple[
 
 
 def _leave(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the leaving
     sys.exit(1)  # unwinds: leases are let go, temporary folders removed
 
 
