@@ -31,6 +31,7 @@ from mrinb.recipes import split_slices
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
 from mrinb.store import Entry
+from mrinb.training import LEARNING_RATES, learning_rate_grid
 from mrinb.training import VERSION as TRAINER_VERSION
 from mrinb.widgets import CompareData, ToyData, View
 
@@ -261,6 +262,34 @@ class Lab:
     def _eval(self, train: TrainSpec | None, data: DataSpec) -> EvalSpec:
         versions = tuple(sorted(metrics.VERSIONS.items()))
         return EvalSpec(train=train, data=data, sampling=self.sampling, metrics=versions)
+
+    def learning_rates(
+        self, model: str, pool: Pool, rates: Sequence[float] = LEARNING_RATES
+    ) -> pd.DataFrame:
+        """Appendix B.2's grid: train at each learning rate, score on the validation split.
+
+        Args:
+            model: the model's name.
+            pool: pool that is trained and validated on.
+            rates: largest learning rates of the schedule.
+
+        Returns:
+            One row a rate and seed: ``learning_rate``, ``seed`` and the mean of every score over
+            the validation slices.
+        """
+        bases = self.train(model, {"pool": pool}).specs["pool"]
+        runs = [spec for base in bases for spec in learning_rate_grid(base, rates)]
+        tests = [self.data(d, "val") for d in pool.distributions]
+        specs = {run: [self._eval(run, test) for test in tests] for run in runs}
+        entries = self._ensure([spec for group in specs.values() for spec in group])
+        rows = []
+        for run, group in specs.items():
+            scores = pd.concat([entries[spec].table("scores") for spec in group])
+            means = scores[[*metrics.VERSIONS]].mean()
+            rows.append({"learning_rate": run.learning_rate, "seed": run.seed, **means})
+        table = pd.DataFrame(rows)
+        table.attrs["note"] = self.note(list(specs))
+        return table
 
     def histories(self, runs: Runs) -> pd.DataFrame:
         """Training losses of all runs: columns of the history, pool and seed."""
