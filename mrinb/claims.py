@@ -207,12 +207,14 @@ class Verdict:
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
         claim = CLAIMS[self.id]
         return (
-            '<div class="mrinb-verdict mrinb-table" role="region" tabindex="0" '
-            f'style="overflow-x:auto" aria-label="verdict on {esc(self.id)}"><table>'
-            '<caption style="text-align:left">'
-            f"<strong>{esc(self.verdict)}</strong>: {esc(claim.statement)} ({esc(claim.paper)})<br>"
-            f"{esc(self.text)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>"
+            '<div class="mrinb-verdict mrinb-table">'
+            f'<p data-verdict="{esc(self.verdict)}"><strong>{esc(self.verdict)}</strong>: '
+            f"{esc(claim.statement)} <em>{esc(claim.paper)}</em></p>"
+            f"<p>{esc(self.text)}</p>"
+            f"<details><summary>all {len(self.effects)} comparisons</summary>"
+            '<div role="region" tabindex="0" style="overflow-x:auto" '
+            f'aria-label="comparisons for {esc(self.id)}"><table>'
+            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details></div>"
         )
 
 
