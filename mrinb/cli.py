@@ -121,18 +121,24 @@ def check_files(
 ) -> None:
     """Check that files have the fastMRI layout; one line for each that has not."""
     from mrinb.data.files import check
+    from mrinb.data.index import files_below
 
-    files = [f for p in paths for f in (sorted(p.rglob("*.h5")) if p.is_dir() else [p])]
+    places = [p.expanduser() for p in paths]
+    files = [f for p in places for f in (files_below(p) if p.is_dir() else [p])]
     if not files:
         raise MrinbError(f"no .h5 files in {', '.join(map(str, paths))}")
-    bad = 0
+    bad = idle = 0
     for file in files:
         try:
-            check(file)
+            info = check(file, target=False)
         except MrinbError as error:
             bad += 1
             typer.echo(f"mrinb: {error}", err=True)
+        else:
+            idle += info.masked or info.target_shape is None
     typer.echo(f"{len(files) - bad} of {len(files)} files are sound")
+    if idle:
+        typer.echo(f"{idle} of them are masked or have no target: not used")
     if bad:
         raise typer.Exit(2)
 
@@ -148,9 +154,18 @@ def list_files(
     from mrinb.data.index import scan
 
     found = scan(data_root, Context(data_root=data_root))
-    counts = Counter((f.distribution or "of no distribution", f.split or "unused") for f in found)
+    counts: Counter[tuple[str, str]] = Counter()
+    slices: Counter[tuple[str, str]] = Counter()
+    for file in found:
+        row = (file.distribution or "of no distribution", file.split or "unused")
+        if file.info:
+            counts[row] += 1
+            slices[row] += file.info.kspace_shape[0]
     for (name, split), count in sorted(counts.items()):
-        typer.echo(f"{name:24} {split:6} {count:6} volumes")
+        typer.echo(f"{name:24} {split:6} {count:6} volumes {slices[name, split]:7} slices")
+    bad = sum(1 for file in found if file.problem)
+    if bad:
+        typer.echo(f"{bad} unreadable: see mrinb data check {data_root}")
 
 
 def _mount() -> None:

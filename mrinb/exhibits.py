@@ -7,6 +7,7 @@ computed from the float images before that.
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -55,13 +56,16 @@ class Pictures(NamedTuple):
 def shown_slices(found: tuple[Volume, ...], count: int) -> list[Item]:
     """Which slices of a split are shown: one of each volume in turn, spread over its extent.
 
-    The choice depends on names and numbers only, never on how well a model does.
+    The choice depends on names and numbers only, never on how well a model does. Pictures of one
+    exhibit are of one size: of volumes of unlike image size, those of the commonest are shown.
 
     Args:
         found: the volumes of one split.
         count: number of slices.
     """
-    ordered = sorted(found, key=lambda v: v.name)
+    sizes = Counter(v.recon_shape for v in found)
+    common = max(sizes, key=lambda size: (sizes[size], size))
+    ordered = sorted((v for v in found if v.recon_shape == common), key=lambda v: v.name)
     rounds = -(-count // len(ordered))
     items = []
     for turn in range(rounds):
@@ -86,13 +90,6 @@ def _white(targets: np.ndarray) -> np.ndarray:
     return np.percentile(targets.reshape(len(targets), -1), 99.5, axis=1).astype(np.float32)
 
 
-def _stack(images: list[np.ndarray], items: list[Item]) -> np.ndarray:
-    if len({i.shape for i in images}) > 1:
-        names = ", ".join(v.name for v, _ in items)
-        raise MrinbError(f"volumes of unlike image size cannot share an exhibit: {names}")
-    return np.stack(images)
-
-
 def _scores(images: np.ndarray, targets: np.ndarray, data: list[SliceData]) -> Arrays:
     values = metrics.score(
         torch.from_numpy(images),
@@ -111,7 +108,7 @@ def reference(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arra
     """
     items = _items(spec, context)
     data = _loaded(items, context)
-    targets = _stack([d.target.numpy() for d in data], items)
+    targets = np.stack([d.target.numpy() for d in data])
     filled = np.stack(reconstruct(None, None, items, spec.sampling, context))
     white = _white(targets)
     drawn = [_volume_mask(spec.sampling, d) for d in data]
@@ -135,7 +132,7 @@ def reconstruction(spec: ExhibitSpec, weights: Path | None, context: Context) ->
     """
     items = _items(spec, context)
     data = _loaded(items, context)
-    targets = _stack([d.target.numpy() for d in data], items)
+    targets = np.stack([d.target.numpy() for d in data])
     images = np.stack(reconstruct(spec.train, weights, items, spec.sampling, context))
     white = _white(targets)
     pictures = Pictures.of(images, white)

@@ -97,12 +97,14 @@ _LINE = 0.165  # inches from line to line
 # --- captions, downloads, display ---------------------------------------------------------------
 
 
-def note_text(note: Mapping[str, Any]) -> str:
+def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     """Say in one line where numbers come from.
 
     Args:
         note: ``simulated``, ``profile``, ``seeds`` and ``key``, as in ``attrs["note"]`` of a table;
-            no seeds where nothing was trained.
+            no seeds where nothing was trained. Where it has ``missing``, these are distributions
+            that the user's files lack.
+        names: whether missing distributions are named, which takes room, or only counted.
 
     Raises:
         MrinbError: one of them is missing.
@@ -115,7 +117,9 @@ def note_text(note: Mapping[str, Any]) -> str:
     kind = "simulated data" if note["simulated"] else "real fastMRI data"
     count = len(note["seeds"])
     seeds = f"{count} seed{'s' * (count != 1)}" if count else ""
-    words = (kind, f"{note['profile']} profile", seeds, f"key {note['key']}")
+    lack = note.get("missing", ())
+    missing = f"not in data_root: {', '.join(lack)}" if names else f"{len(lack)} not in data_root"
+    words = (kind, f"{note['profile']} profile", seeds, f"key {note['key']}", missing * bool(lack))
     return " | ".join(filter(None, words))
 
 
@@ -237,7 +241,7 @@ def show(
         raise MrinbError("a figure needs alternative text: say in alt what the picture shows")
     data = base64.b64encode(png(fig)).decode()
     width, height = (round(96 * side) for side in fig.get_size_inches())
-    words = note_text(note)
+    words = note_text(note, names=True)
     link = f" | {csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     return Html(
@@ -854,9 +858,13 @@ def table(frame: pd.DataFrame, caption: str) -> Html:
     """A small table for the page.
 
     Args:
-        frame: text and numbers as they are to be read; the first column heads its row.
+        frame: text and numbers as they are to be read; the first column heads its row. Why it is
+            empty, if it is, stands in ``attrs["empty"]``.
         caption: what the table shows.
     """
+    if frame.empty:
+        caption = f"{caption}: {frame.attrs.get('empty', 'nothing to show')}"
+        return Html(f"<p>{html.escape(caption)}</p>", caption)
     head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
     body = ""
     for first, *rest in frame.itertuples(index=False):

@@ -21,7 +21,7 @@ import pandas as pd
 from mrinb import masks, metrics, parameters, runner
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.context import Context, cache_dir
-from mrinb.data.volumes import data_spec
+from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
 from mrinb.exhibits import VERSION as EXHIBIT_VERSION
 from mrinb.exhibits import Pictures
@@ -405,25 +405,39 @@ class Lab:
         specs = [spec for group in runs.specs.values() for spec in group[:1]]
         return Panel(view.target[position], images, scores, self.note(specs, seeds=1))
 
+    def _present(self, wanted: Sequence[str]) -> list[str]:
+        """The wanted distributions that there is test data of, else as many others.
+
+        Raises:
+            MrinbError: there is test data of none.
+        """
+        there = available("test", self.context)
+        if not there:
+            self.data(wanted[0], "test")  # says what there is instead
+        return [name for name in wanted if name in there] or there[: len(wanted)]
+
     def gallery(self) -> Shown:
-        """One test slice of each distribution, by name, float32 (height, width)."""
-        found = self.references(list(DISTRIBUTIONS))
+        """One test slice of each distribution there is, by name, float32 (height, width)."""
+        found = self.references(self._present([*DISTRIBUTIONS]))
         images = {
             name: Pictures(a["target"], a["white"]).floats()[len(a["target"]) // 2]
             for name, a in found.items()
         }
-        return Shown(images, self._data_note(DISTRIBUTIONS))
+        return Shown(images, self._data_note(found, DISTRIBUTIONS))
 
     def image_statistics(self, distributions: Sequence[str], slices: int = 8) -> Shown:
-        """Power spectra and intensity histograms of distributions, and of a real head."""
-        specs = [
-            self.exhibit("spectrum", self.data(d, "test"), slices=slices) for d in distributions
-        ]
+        """Power spectra and intensity histograms of distributions, and of a real head.
+
+        Distributions that the data root lacks have no curve; where it lacks them all, the first
+        ones that it has stand in for them.
+        """
+        present = self._present(distributions)
+        specs = [self.exhibit("spectrum", self.data(d, "test"), slices=slices) for d in present]
         real = self.exhibit("real_head", size=self.profile.size)
         *curves, head = self.show([*specs, real])
-        labels = [DISTRIBUTIONS[d].label for d in distributions]
+        labels = [DISTRIBUTIONS[d].label for d in present]
         both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}
-        return Shown(both, self._data_note(distributions))
+        return Shown(both, self._data_note(present, distributions))
 
     def noise_ceilings(self) -> pd.DataFrame:
         """SSIM that noise leaves attainable in each simulated distribution; empty for real data."""
@@ -438,7 +452,9 @@ class Lab:
             }
             for name, arrays in zip(names, self.show(specs), strict=True)
         ]
-        return pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
+        table.attrs["empty"] = "known of simulated data only"
+        return table
 
     def forward_model(self, distribution: str, coils: int = 4) -> Shown:
         """Equation 1 step by step for one slice (see ``exhibits.forward_model``)."""
@@ -472,8 +488,11 @@ class Lab:
         sigmas, risk, error = (arrays[name].tolist() for name in ("sigmas", "risk", "error"))
         return ToyData(n, d, sigmas, risk, error, words)
 
-    def _data_note(self, distributions: Iterable[str]) -> dict[str, Any]:
-        return self.note([self.data(d, "test") for d in distributions], trained=False)
+    def _data_note(self, present: Iterable[str], wanted: Iterable[str]) -> dict[str, Any]:
+        present = list(present)
+        note = self.note([self.data(d, "test") for d in present], trained=False)
+        missing = [name for name in wanted if name not in present]
+        return {**note, "missing": missing} if missing else note
 
     def words(self, specs: Sequence[Spec], trained: bool = True) -> str:
         """The note of results as one line."""

@@ -35,6 +35,12 @@ def test_shown_slices_are_inside_their_volumes_and_spread(sizes, count):
     assert shown == exhibits.shown_slices(found[::-1], count)
 
 
+def test_shown_slices_are_of_the_commonest_size():
+    sizes = {"a": (8, 8), "b": (6, 6), "c": (6, 6), "d": (9, 9)}
+    found = tuple(volume(name, 3)._replace(recon_shape=size) for name, size in sizes.items())
+    assert {v.name for v, _ in exhibits.shown_slices(found, 4)} == {"b", "c"}
+
+
 def test_statistics_of_white_noise_are_flat_and_of_a_blur_are_not():
     rng = np.random.default_rng(1)
     noise = np.abs(rng.standard_normal((128, 128))) + 3

@@ -85,11 +85,16 @@ def scan(root: Path, context: Context, progress: bool = True) -> list[FileInfo]:
     root = Path(root).expanduser()
     if not root.is_dir():
         raise MrinbError(f"data_root {root}: no such folder")
-    paths = sorted(p for p in root.rglob("*.h5") if _wanted(p.relative_to(root)))
+    paths = files_below(root)
     if not paths:
         raise MrinbError(f"data_root {root}: no .h5 file in it or below")
     entries = list(read(paths, context, root, progress))
     return _split([_placed(entry, root) for entry in entries])
+
+
+def files_below(root: Path) -> list[Path]:
+    """The HDF5 files below a folder in the order of their paths, without single-coil folders."""
+    return sorted(p for p in root.rglob("*.h5") if _wanted(p.relative_to(root)))
 
 
 def _wanted(path: Path) -> bool:
@@ -295,7 +300,8 @@ def _refuse_twins(entries: list[FileInfo]) -> None:
 
 def _inventory(entries: list[FileInfo]) -> str:
     kinds = Counter(
-        f"{e.info.acquisition or 'no acquisition'} on {e.info.header.system_model or '?'}"
+        e.distribution
+        or f"{e.info.acquisition or 'no acquisition'} on {e.info.header.system_model or '?'}"
         for e in entries
         if e.info
     )

@@ -101,6 +101,14 @@ def _find(distribution: str, split: str, context: Context) -> list[index.FileInf
     return index.find(index.scan(root, context), distribution, split, root)
 
 
+def available(split: str, context: Context) -> list[str]:
+    """The distributions that have files of a split: all where they are simulated."""
+    if context.data_root is None:
+        return list(catalogue.DISTRIBUTIONS)
+    there = {f.distribution for f in index.scan(context.data_root, context) if f.split == split}
+    return [name for name in catalogue.DISTRIBUTIONS if name in there]
+
+
 def _versions(distribution: str) -> tuple[tuple[str, int], ...]:
     from mrinb.data.simulate import acquire
 

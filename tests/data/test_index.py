@@ -168,7 +168,7 @@ def test_no_match_names_the_distribution_and_what_is_there(official, context):
     entries = index.scan(official, context)
     with pytest.raises(MrinbError, match=r"no file of brain/T1-Aera; there are") as error:
         index.find(entries, "brain/T1-Aera", "train", official)
-    assert "25 CORPD_FBK on Skyra, 4 AXT2 on Prisma_fit" in str(error.value)
+    assert "there are 25 knee/PD-Skyra, 4 brain/T2-Prisma" in str(error.value)
     assert "\n" not in str(error.value)
 
 
