@@ -570,8 +570,6 @@ def _stretch(sums: np.ndarray, counts: np.ndarray, estimate: float, spread: floa
         spread: standard deviation of the bootstrap replicates.
     """
     seeds, subjects = sums.shape
-    if spread == 0:
-        return 1.0
     # Deviations in units of the mean: what each (seed, subject) adds to the estimate.
     parts = (sums - estimate * counts) / (seeds * counts.sum())
     of_seed, of_subject = parts.sum(1), parts.sum(0)
@@ -580,6 +578,8 @@ def _stretch(sums: np.ndarray, counts: np.ndarray, estimate: float, spread: floa
     by_subject = _ratio(subjects) * float(of_subject @ of_subject)
     by_both = _ratio(seeds) * _ratio(subjects) * float(np.sum(rest**2))
     variance = max(by_seed + by_subject - by_both, by_seed, by_subject)
+    if spread == 0 or variance == 0:  # one seed of one subject: the spread is rounding
+        return 1.0
     freedom = (by_seed + by_subject) ** 2 / (
         by_seed**2 / max(seeds - 1, 1) + by_subject**2 / max(subjects - 1, 1)
     )

@@ -27,7 +27,7 @@ from mrinb.exhibits import VERSION as EXHIBIT_VERSION
 from mrinb.exhibits import Pictures
 from mrinb.pools import Pool
 from mrinb.profiles import Profile, profile
-from mrinb.recipes import split_slices
+from mrinb.recipes import pool_slices
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
 from mrinb.store import Entry
@@ -121,6 +121,9 @@ class Lab:
     model: str = "unet"
     sampling: SamplingSpec = field(default_factory=lambda: masks.sampling(4))
     used: set[tuple[str, str]] = field(default_factory=set, compare=False, repr=False)
+    _data: dict[tuple[str, str], DataSpec] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def from_parameters(
@@ -167,8 +170,15 @@ class Lab:
         return self.context.data_root is None
 
     def data(self, distribution: str, split: str) -> DataSpec:
-        """Describe one split of one distribution."""
-        return data_spec(distribution, split, self.profile, self.context)
+        """Describe one split of one distribution, real files as they were when first asked for.
+
+        Raises:
+            MrinbError: there is no such data.
+        """
+        if (distribution, split) not in self._data:
+            found = data_spec(distribution, split, self.profile, self.context)
+            self._data[distribution, split] = found
+        return self._data[distribution, split]
 
     def model_spec(self, model: str) -> ModelSpec:
         """A model at this profile's size.
@@ -198,7 +208,7 @@ class Lab:
         specs, sizes = {}, {}
         for label, pool in pools.items():
             data = tuple(self.data(d, "train") for d in pool.distributions)
-            sizes[label] = pool_slices(pool, {d.distribution: d for d in data}, self.context)
+            sizes[label] = pool_slices(pool, data, self.context)
             specs[label] = tuple(
                 TrainSpec(
                     pool=pool.expanded(),
@@ -375,7 +385,7 @@ class Lab:
 
     def slices(self, pool: Pool) -> int:
         """Number of slices a pool trains on."""
-        data = {d: self.data(d, "train") for d in pool.distributions}
+        data = [self.data(d, "train") for d in pool.distributions]
         return pool_slices(pool, data, self.context)
 
     def check_unseen(self, unseen: Pool, *pools: Pool) -> None:
@@ -550,23 +560,6 @@ def record(store: Path, name: str, used: Iterable[tuple[str, str]]) -> None:
         partial.replace(path)
 
 
-def pool_slices(pool: Pool, data: Mapping[str, DataSpec], context: Context) -> int:
-    """Number of slices a pool trains on.
-
-    Args:
-        pool: the pool.
-        data: train split by distribution.
-        context: where real files lie.
-    """
-    total = 0
-    for part in pool.parts:
-        count = sum(split_slices(data[d], context) for d in part.distributions)
-        for step in part.steps:
-            count = step.count(count)
-        total += count
-    return total
-
-
 def _pool_label(label: str, runs: Runs) -> str:
     return f"{label}: {runs.pools[label]} ({runs.slices[label]} slices)"
 
@@ -616,8 +609,11 @@ def _context(values: Mapping[str, Any]) -> Context:
         context = replace(context, store=Path(os.environ["MRINB_STORE"]))
     if context.device != "auto" and not context.device.startswith(("cpu", "cuda")):
         raise unknown("device", context.device, ["auto", "cpu", "cuda", "cuda:0"])
-    if context.data_root is not None and not context.data_root.is_dir():
-        raise MrinbError(f"data_root {context.data_root}: no such folder; give your fastMRI folder")
+    root = context.data_root
+    if root is not None:
+        if not root.is_dir():
+            raise MrinbError(f"data_root {root}: no such folder; give your fastMRI folder")
+        context = replace(context, data_root=root.resolve())
     return replace(context, cache=cache_dir())
 
 

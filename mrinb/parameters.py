@@ -61,7 +61,10 @@ def read(namespace: Mapping[str, Any], common: Mapping[str, str]) -> dict[str, A
         MrinbError: a parameter was injected that is not declared, or has the wrong type.
     """
     cells = [str(c) for c in namespace.get("In", ())]
-    types = {**common, **declared(cells)}
+    # A chapter run as a plain script has no cells, but its annotations.
+    noted = namespace.get("__annotations__", {})
+    annotated = {n: getattr(kind, "__name__", str(kind)) for n, kind in noted.items()}
+    types = {**common, **annotated, **declared(cells)}
     for name in injected(cells):
         if name not in types:
             raise unknown("parameter", name, types)

@@ -5,8 +5,9 @@ The runner and the store know nothing but this table, so that a new kind of resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,16 +146,29 @@ def split_slices(spec: DataSpec, context: Context) -> int:
     if spec.simulator is not None:
         count = spec.simulator.subjects * spec.simulator.slices
         return count if spec.limit is None else min(count, spec.limit)
+    return _found_slices(spec, context)
+
+
+@lru_cache(maxsize=4096)
+def _found_slices(spec: DataSpec, context: Context) -> int:
+    # Remembered: a chapter asks hundreds of times, each a look at every file of the data root,
+    # and files of another number would have another digest.
     from mrinb.data.volumes import volumes
 
     return sum(volume.slices for volume in volumes(spec, context))
 
 
-def pool_slices(spec: TrainSpec, context: Context) -> int:
-    """Number of slices in one epoch of a training run."""
-    counts = {d.distribution: split_slices(d, context) for d in spec.data}
+def pool_slices(pool: Pool, data: Iterable[DataSpec], context: Context) -> int:
+    """Number of slices of a pool, which are those of one epoch of training.
+
+    Args:
+        pool: the pool.
+        data: train split of each of its distributions.
+        context: where real files lie.
+    """
+    counts = {d.distribution: split_slices(d, context) for d in data}
     total = 0
-    for part in Pool.parse(spec.pool).parts:
+    for part in pool.parts:
         count = sum(counts[d] for d in part.distributions)
         for step in part.steps:
             count = step.count(count)
@@ -278,7 +292,7 @@ def _group(kind: str, model: ModelSpec, size: int, context: Context) -> str:
 
 def _train_cost(spec: TrainSpec, context: Context) -> Cost:
     size = max(map(_size, spec.data))
-    units = spec.epochs * pool_slices(spec, context)
+    units = spec.epochs * pool_slices(Pool.parse(spec.pool), spec.data, context)
     group = _group("train", spec.model, size, context)
     return Cost(group, units, _step_s(spec.model, size, context))
 

@@ -134,6 +134,13 @@ def test_the_mean_is_over_slices_and_subjects_are_drawn_whole():
     assert len(raw) == 3  # a twice, each once, b twice: no half subjects
 
 
+def test_one_seed_of_one_subject_has_no_spread():
+    index = pd.MultiIndex.from_product([["a"], range(7)], names=["subject", "slice"])
+    found = claims.interval(pd.DataFrame(np.linspace(0.01, 0.07, 7)[:, None] / 3, index=index))
+    assert found.low == pytest.approx(found.estimate)
+    assert found.high == pytest.approx(0.04 / 3)
+
+
 def test_margin_grows_with_the_severity_of_the_shift_on_each_metric():
     effects = claims.check("joint-equals-separate", table(GOOD)).effects
     margins = {(e.target, e.metric): e.margin for e in effects}

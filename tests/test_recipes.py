@@ -149,9 +149,9 @@ def test_slices_of_a_subsampled_pool(shared, tmp_path):
     names = ("knee/PD-Skyra", "knee/PD-Aera")
     pool = Pool.of(*names).take(7)
     specs = tuple(volumes.data_spec(n, "train", TINY, context) for n in names)
-    assert recipes.pool_slices(run(context, pool=pool.expanded(), data=specs), context) == 7
+    assert recipes.pool_slices(pool, specs, context) == 7
     half = Pool.of(NAME).half().expanded()
-    assert recipes.pool_slices(run(context, pool=half), context) == 2
+    assert recipes.pool_slices(Pool.parse(half), [data("train", context)], context) == 2
     limited = data("train", context).model_copy(update={"limit": 3})
     assert recipes.split_slices(limited, context) == 3
 
