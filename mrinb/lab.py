@@ -561,7 +561,10 @@ def record(store: Path, name: str, used: Iterable[tuple[str, str]]) -> None:
 
 
 def _pool_label(label: str, runs: Runs) -> str:
-    return f"{label}: {runs.pools[label]} ({runs.slices[label]} slices)"
+    """A pool's name for a menu: its string form where that is short."""
+    pool = runs.pools[label]
+    text = str(pool) if 1 < len(str(pool)) < 30 else f"{len(pool.distributions)} distributions"
+    return f"{label}: {text} ({runs.slices[label]} slices)"
 
 
 def _view(
