@@ -452,7 +452,10 @@ class Lab:
     def noise_ceilings(self) -> pd.DataFrame:
         """SSIM that noise leaves attainable in each simulated distribution; empty for real data."""
         names = list(DISTRIBUTIONS) if self.simulated else []
-        specs = [self.exhibit("noise_ceiling", self.data(d, "test"), slices=2) for d in names]
+        specs = [
+            self.exhibit("noise_ceiling", self.data(d, "test"), slices=self.profile.slices)
+            for d in names
+        ]
         rows = [
             {
                 "distribution": DISTRIBUTIONS[name].label,
