@@ -118,7 +118,7 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     count = len(note["seeds"])
     seeds = f"{count} seed{'s' * (count != 1)}" if count else ""
     lack = note.get("missing", ())
-    missing = f"not in data_root: {', '.join(lack)}" if names else f"{len(lack)} not in data_root"
+    missing = f"not in data_root: {', '.join(lack) if names else f'{len(lack)} distributions'}"
     words = (kind, f"{note['profile']} profile", seeds, f"key {note['key']}", missing * bool(lack))
     return " | ".join(filter(None, words))
 

@@ -112,7 +112,7 @@ def test_the_gallery_shows_what_there_is_and_names_the_rest(lab):
     assert set(gallery.arrays) == {PD, PDFS, T2}
     shown = figures.show(figures.gallery(gallery.arrays, gallery.note), "alt", gallery.note)
     assert "not in data_root: knee/PD-Aera, " in shown.words
-    assert "13 not in data_root" in figures.note_text(gallery.note)
+    assert "not in data_root: 13 distributions" in figures.note_text(gallery.note)
     statistics = lab.image_statistics([PD, "brain/T1-Aera"])
     assert len(statistics.arrays) == 2  # and the head
     assert statistics.note["missing"] == ["brain/T1-Aera"]
