@@ -17,14 +17,16 @@ from torch.autograd.function import once_differentiable
 
 from mrinb.errors import MrinbError
 
-VERSIONS: dict[str, int] = {"nmse": 1, "psnr": 1, "ssim": 1, "ssim_foreground": 1}
+VERSIONS: dict[str, int] = {"nmse": 1, "psnr": 1, "ssim": 1, "ssim_foreground": 2}
 """Version of each metric; a change of a metric's numbers raises its version."""
 
 WINDOW = 7
 K1, K2 = 0.01, 0.03
 CACHED_PIXELS = 2**17
 FOREGROUND_LEVEL = 0.1
-"""Foreground is where the smoothed target exceeds this fraction of its own 99th percentile."""
+"""Foreground is where the smoothed target exceeds this fraction of its own 99th percentile..."""
+FLOOR_FACTOR = 1.3
+"""...and this multiple of its 5th percentile, which in noisy images is the noise floor of air."""
 
 
 def _box_sum(image: Tensor) -> Tensor:
@@ -174,7 +176,8 @@ def foreground(target: Tensor) -> Tensor:
 
 def _foreground(image: np.ndarray) -> np.ndarray:
     smooth = ndimage.uniform_filter(image, WINDOW, mode="nearest")
-    above = smooth > FOREGROUND_LEVEL * np.percentile(smooth, 99)
+    low, high = np.percentile(smooth, (5, 99))
+    above = smooth > max(FOREGROUND_LEVEL * high, FLOOR_FACTOR * low)
     parts, count = ndimage.label(above)
     if count == 0:
         return np.ones_like(above)

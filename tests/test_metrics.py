@@ -102,6 +102,16 @@ def test_foreground_is_the_body_with_its_dark_inside_and_without_air():
     assert not mask[radius > 31].any()
 
 
+def test_foreground_leaves_out_air_that_is_bright_with_noise():
+    target, radius = disc()
+    random = torch.Generator().manual_seed(2)
+    channels = torch.randn(8, 2, 80, 90, generator=random)
+    noisy = (target**2 + (0.1 * channels).square().sum((0, 1))).sqrt()
+    air = metrics.foreground(noisy[None])[0][radius > 34]
+    assert noisy[radius > 34].mean() > 0.15 * noisy.max()
+    assert air.float().mean() < 0.05
+
+
 def test_foreground_ssim_sees_the_body_only():
     target, radius = disc()
     largest = target.max()[None]
