@@ -756,8 +756,9 @@ def _arrow(fig: Figure, before: Axes, after: Axes) -> None:
 def history(histories: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Figure:
     """Training loss of every pool, over epochs and over steps.
 
-    A thick line is the mean over seeds, thin ones are the seeds. Epochs are the same for all pools,
-    so a larger pool takes more steps.
+    Thin lines are the seeds; a thick line is their mean over a twentieth of the run, since
+    a step's loss is that of one slice. Epochs are the same for all pools, so a larger pool takes
+    more steps.
 
     Args:
         histories: table of ``lab.histories``: columns ``pool``, ``seed``, ``epoch``, ``step``,
@@ -783,9 +784,10 @@ def history(histories: pd.DataFrame, note: Mapping[str, Any] | None = None) -> F
             for ax, unit in ((left, steps_an_epoch), (right, 1.0)):
                 curves = rows.pivot_table(index="step", columns="seed", values="loss")
                 colour, x = _colour(pool, order), curves.index.to_numpy(float) / unit
-                if curves.shape[1] > 1:
-                    ax.plot(x, curves.to_numpy(), color=colour, lw=0.7, alpha=0.35)
-                ax.plot(x, curves.mean(axis=1), color=colour, lw=1.8, label=pool)
+                width = max(1, len(curves) // 20)
+                mean = curves.mean(axis=1).rolling(width, center=True, min_periods=1).mean()
+                ax.plot(x, curves.to_numpy(), color=colour, lw=0.7, alpha=0.3)
+                ax.plot(x, mean, color=colour, lw=1.8, label=pool)
         for ax, words in ((left, "epoch"), (right, "optimiser step")):
             ax.set_xlabel(words)
             ax.yaxis.grid(True, color=RULE, lw=0.5)
