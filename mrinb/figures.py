@@ -116,7 +116,8 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
             )
     kind = "simulated data" if note["simulated"] else "real fastMRI data"
     count = len(note["seeds"])
-    seeds = f"{count} seed{'s' * (count != 1)}" if count else ""
+    listed = ", ".join(map(str, note["seeds"])) if count < 6 else f"{count} of them"
+    seeds = f"seed{'s' * (count != 1)} {listed}" if count else ""
     lack = note.get("missing", ())
     missing = f"not in data_root: {', '.join(lack) if names else f'{len(lack)} distributions'}"
     words = (kind, f"{note['profile']} profile", seeds, f"key {note['key']}", missing * bool(lack))

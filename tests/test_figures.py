@@ -325,7 +325,7 @@ def test_a_shown_figure_has_picture_words_note_and_data_and_no_script():
     png = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert png.width == 2 * int(image["width"])
     assert abs(png.height - 2 * int(image["height"])) <= 1
-    assert "simulated data | classroom profile | 3 seeds | key a1b2c3d4e5" in page.text
+    assert "simulated data | classroom profile | seeds 0, 1, 2 | key a1b2c3d4e5" in page.text
     assert page.one("a")["download"] == "figure-3.csv"
     assert not {"script", "style", "iframe"} & {t for t, _ in page.tags}
     assert "bars" in str(html)
