@@ -189,8 +189,8 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
     )
 
 
-def png(fig: Figure) -> bytes:
-    """Render a figure at ``SCALE`` pixels for each pixel of the page, in at most 256 colours.
+def webp(fig: Figure) -> bytes:
+    """Render a figure as lossless WebP, ``SCALE`` pixels for each of the page, in 256 colours.
 
     Pictures without colour keep all shades of grey. Others get 128 shades and the 128 colours that
     fit best, which no eye tells apart and nearly halves the page.
@@ -203,7 +203,7 @@ def png(fig: Figure) -> bytes:
     grey = np.ptp(rgb, axis=2) == 0
     image = image.getchannel(0) if grey.all() else _palette(rgb, grey)
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.save(out, "WEBP", lossless=True, method=6, quality=100)
     return out.getvalue()
 
 
@@ -240,14 +240,14 @@ def show(
     """
     if not alt.strip():
         raise MrinbError("a figure needs alternative text: say in alt what the picture shows")
-    data = base64.b64encode(png(fig)).decode()
+    data = base64.b64encode(webp(fig)).decode()
     width, height = (round(96 * side) for side in fig.get_size_inches())
     words = note_text(note, names=True)
     link = f" | {csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     return Html(
         f'<figure class="mrinb-figure" style="margin:1em 0"><img class="dark-light" '
-        f'src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{width}" '
+        f'src="data:image/webp;base64,{data}" alt="{html.escape(alt)}" width="{width}" '
         f'height="{height}" style="width:100%;max-width:{width + 160}px;height:auto;'
         f'background:#fff;border-radius:4px"><figcaption class="mrinb-caption">'
         f"{html.escape(words)}{link}</figcaption></figure>",

@@ -120,7 +120,7 @@ def test_every_figure_is_legible_without_overlaps_and_says_where_it_comes_from(k
         return draw(text, renderer, *args, **kwargs)
 
     monkeypatch.setattr(mpl.text.Text, "draw", record)
-    image = Image.open(io.BytesIO(figures.png(fig)))
+    image = Image.open(io.BytesIO(figures.webp(fig)))
     assert image.width == round(figures.PAGE_WIDTH * 96 * figures.SCALE)
     assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)  # a card of its own
     assert len(boxes) > 5
@@ -322,9 +322,9 @@ def test_a_shown_figure_has_picture_words_note_and_data_and_no_script():
     assert page.one("figure")["class"] == "mrinb-figure"
     image = page.one("img")
     assert image["alt"] == 'bars, "P" < "P+Q"'
-    png = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
-    assert png.width == 2 * int(image["width"])
-    assert abs(png.height - 2 * int(image["height"])) <= 1
+    picture = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+    assert picture.width == 2 * int(image["width"])
+    assert abs(picture.height - 2 * int(image["height"])) <= 1
     assert "simulated data | classroom profile | seeds 0, 1, 2 | key a1b2c3d4e5" in page.text
     assert page.one("a")["download"] == "figure-3.csv"
     assert not {"script", "style", "iframe"} & {t for t, _ in page.tags}
