@@ -148,13 +148,12 @@ class Lab:
             if values[name] != "":
                 check(values[name])
         sizes = profile(values.get("profile", "classroom"))
-        if values.get("model", "unet") not in MODELS:
-            raise unknown("model", values["model"], MODELS)
-        for name, attribute in (("epochs", "epochs"), ("seeds", "seeds")):
+        _check_model(values.get("model", "unet"))
+        for name in ("epochs", "seeds"):
             if values.get(name, 0) < 0:
                 raise MrinbError(f"parameter {name} = {values[name]}: give 0 or a larger number")
             if values.get(name):
-                sizes = sizes._replace(**{attribute: values[name]})
+                sizes = sizes._replace(**{name: values[name]})
         return cls(
             chapter,
             sizes,
@@ -186,8 +185,7 @@ class Lab:
         Raises:
             MrinbError: the model is unknown.
         """
-        if model not in MODELS:
-            raise unknown("model", model, MODELS)
+        _check_model(model)
         return ModelSpec(
             name=model,
             options=(
@@ -243,7 +241,7 @@ class Lab:
         wanted = [
             (label, train, test)
             for test in tests.values()
-            for label, group in [("zero-filled", (None,)), *runs.specs.items()]
+            for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
             for train in group
         ]
         specs = [self._eval(train, test) for _, train, test in wanted]
@@ -540,6 +538,11 @@ class Lab:
         return entries
 
 
+def _check_model(name: str) -> None:
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+
+
 def _digest(keys: Iterable[str]) -> str:
     return hashlib.sha256(",".join(sorted(keys)).encode()).hexdigest()[:10]
 
@@ -592,7 +595,7 @@ def _view(
         target=floats(reference["target"]),
         zero_filled=floats(reference["zero_filled"]),
         scores={
-            (model, "zero-filled"): scores(reference),
+            (model, ZERO_FILLED): scores(reference),
             **{(model, label): scores(a) for label, a in pictures.items()},
         },
         vmax=reference["white"].tolist(),
