@@ -53,12 +53,15 @@ def verify(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     workers: Annotated[int, typer.Option(help="worker processes of one thread each", min=0)] = 0,
 ) -> None:
-    """Check all checksums, keys and versions; recompute a sample from an empty store."""
+    """Check checksums, keys, versions; recompute a sample from an empty store.
+
+    Of the published store, its size, its weights and that chapters use its entries are checked too.
+    """
     from mrinb import results
     from mrinb.context import Context
 
+    problems = results.verify(folder) if folder else results.check_published(results.PUBLISHED)
     folder = folder or results.PUBLISHED
-    problems = results.verify(folder)
     for line in problems:
         typer.echo(line)
     typer.echo(f"{folder}: {len(problems)} problems")

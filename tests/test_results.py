@@ -297,7 +297,7 @@ def test_gc_lists_first_and_removes_what_nobody_needs(context, chapter):
 @pytest.fixture
 def command(monkeypatch, context, chapter, book):
     """The command, with the toys in place of the package's own recipes."""
-    for function in ("ls", "publish", "verify", "recompute", "diff", "gc"):
+    for function in ("ls", "publish", "verify", "check_published", "recompute", "diff", "gc"):
         real = getattr(results, function)
 
         def with_toys(*given, real=real, **named):
