@@ -10,16 +10,35 @@ import hashlib
 import json
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 Split = Literal["train", "val", "test"]
 
 
 class Spec(BaseModel):
-    """A frozen, hashable description of one result."""
+    """A frozen, hashable description of one result.
+
+    Attributes:
+        kind: name under which results of this kind are stored.
+        later: fields that came after results existed. The canonical text leaves them out where
+            they have their default, so that earlier keys stay as they are.
+        unkeyed: fields that change no number; the canonical text has their default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: ClassVar[str] = "spec"
+    later: ClassVar[frozenset[str]] = frozenset()
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _essential(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        plain = self.model_copy(update={name: fields[name].default for name in self.unkeyed})
+        written = handler(plain)
+        for name in self.later:
+            if getattr(self, name) == fields[name].default:
+                del written[name]
+        return written
 
     def canonical(self) -> str:
         """The one JSON text of this spec: sorted keys, no spaces."""
@@ -99,7 +118,7 @@ class ModelSpec(Spec):
     """A network and its size.
 
     Attributes:
-        name: ``unet``; later ``vit`` and ``varnet``.
+        name: ``unet``, ``vit``, ``varnet`` or an untrained method.
         options: sorted (name, value) pairs such as (("channels", 32), ("pools", 4)).
     """
 
@@ -125,11 +144,13 @@ class TrainSpec(Spec):
         batch_size: slices a step.
         clip: global l2 norm at which gradients are clipped.
         seed: seed of initialisation, order, masks and the pool's subsample.
-        checkpoints: epochs after which weights are kept; the last epoch always is.
+        checkpoints: further epochs after which weights are kept (``training.kept_epochs``); they
+            are not part of the key.
         version: version of the trainer.
     """
 
     kind: ClassVar[str] = "train"
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"checkpoints"})
     pool: str
     data: tuple[DataSpec, ...]
     model: ModelSpec
@@ -152,14 +173,17 @@ class EvalSpec(Spec):
         data: the split that is evaluated.
         sampling: the masks, one for each volume, from the volume's name alone.
         metrics: (metric, version) pairs.
+        method: an untrained method that is evaluated in place of a training run.
     """
 
     kind: ClassVar[str] = "eval"
+    later: ClassVar[frozenset[str]] = frozenset({"method"})
     train: TrainSpec | None
     epoch: int | None = None
     data: DataSpec
     sampling: SamplingSpec = SamplingSpec()
     metrics: tuple[tuple[str, int], ...] = ()
+    method: ModelSpec | None = None
 
 
 class ExhibitSpec(Spec):
@@ -172,15 +196,20 @@ class ExhibitSpec(Spec):
         sampling: the masks.
         options: sorted (name, value) pairs particular to the exhibit.
         version: version of the exhibit's function.
+        epoch: checkpoint whose reconstructions are shown; None is the last.
+        method: an untrained method whose reconstructions are shown in place of a run's.
     """
 
     kind: ClassVar[str] = "exhibit"
+    later: ClassVar[frozenset[str]] = frozenset({"epoch", "method"})
     name: str
     train: TrainSpec | None = None
     data: DataSpec | None = None
     sampling: SamplingSpec = SamplingSpec()
     options: tuple[tuple[str, int | float | str], ...] = ()
     version: int = 1
+    epoch: int | None = None
+    method: ModelSpec | None = None
 
     def option(self, name: str) -> Any:
         """Value of one option."""
