@@ -30,8 +30,8 @@ from mrinb.profiles import Profile, profile
 from mrinb.recipes import pool_slices
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
-from mrinb.store import Entry
-from mrinb.training import LEARNING_RATES, learning_rate_grid
+from mrinb.store import Entry, seed_of
+from mrinb.training import LEARNING_RATES, kept_epochs, learning_rate_grid
 from mrinb.training import VERSION as TRAINER_VERSION
 from mrinb.widgets import CompareData, ToyData, View
 
@@ -43,8 +43,9 @@ COMMON = {
 
 ZERO_FILLED = "zero-filled"
 
-MODELS = {"unet": "U-net"}
+MODELS = {"unet": "U-net", "vit": "ViT", "varnet": "VarNet"}
 """Models a chapter can be run with, and their names in figures."""
+ALL_MODELS = "all"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,34 @@ class Runs:
         pools: pool by label, such as ``{"P+Q": Pool}``.
         specs: training runs by label, one a seed.
         slices: number of training slices by label.
+        coils: at most so many simulated coils; None is the profile's number.
     """
 
     model: str
     pools: Mapping[str, Pool]
     specs: Mapping[str, tuple[TrainSpec, ...]]
     slices: Mapping[str, int]
+    coils: int | None = None
+
+    @property
+    def early(self) -> list[int]:
+        """Epochs before the last whose weights are kept."""
+        return kept_epochs(next(iter(self.specs.values()))[0])[:-1]
+
+
+class Best(NamedTuple):
+    """Which single distribution's networks do best on a pool (Section 4).
+
+    Attributes:
+        table: one row a distribution: mean ``ssim`` of its networks over seeds and slices of the
+            pool's ``test`` and ``val`` splits, columns ``distribution, test, val``.
+        by_test: the best by the paper's rule, which looks at test data.
+        by_validation: the best by validation data.
+    """
+
+    table: pd.DataFrame
+    by_test: str
+    by_validation: str
 
 
 class Panel(NamedTuple):
@@ -109,7 +132,7 @@ class Lab:
         profile: sizes.
         context: where and how results are computed.
         seed: first seed of training.
-        model: default model.
+        model: default model, or ``all``.
         sampling: masks of training and evaluation.
         used: kind and key of every result used so far.
     """
@@ -121,7 +144,7 @@ class Lab:
     model: str = "unet"
     sampling: SamplingSpec = field(default_factory=lambda: masks.sampling(4))
     used: set[tuple[str, str]] = field(default_factory=set, compare=False, repr=False)
-    _data: dict[tuple[str, str], DataSpec] = field(
+    _data: dict[tuple[str, str, int | None], DataSpec] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -131,6 +154,7 @@ class Lab:
         namespace: Mapping[str, Any],
         chapter: str,
         checks: Mapping[str, Callable[[str], object]] | None = None,
+        several: bool = False,
     ) -> Lab:
         """Validate every parameter of a notebook and build its lab.
 
@@ -139,6 +163,7 @@ class Lab:
             chapter: its number or letter.
             checks: for parameters of the chapter's own, a function that raises on a bad value;
                 empty strings, which stand for "not given", are not checked.
+            several: whether the chapter takes ``model = "all"``.
 
         Raises:
             MrinbError: a parameter is unknown, has the wrong type, or a value that cannot be.
@@ -148,18 +173,19 @@ class Lab:
             if values[name] != "":
                 check(values[name])
         sizes = profile(values.get("profile", "classroom"))
-        _check_model(values.get("model", "unet"))
+        model = values.get("model", "unet")
+        if not (several and model == ALL_MODELS):
+            _check_model(model, [*MODELS, ALL_MODELS] if several else MODELS)
         for name in ("epochs", "seeds"):
             if values.get(name, 0) < 0:
                 raise MrinbError(f"parameter {name} = {values[name]}: give 0 or a larger number")
-            if values.get(name):
-                sizes = sizes._replace(**{name: values[name]})
+        sizes = sizes.trained(values.get("epochs", 0), values.get("seeds", 0))
         return cls(
             chapter,
             sizes,
             _context(values),
             values.get("seed", 0),
-            values.get("model", "unet"),
+            model,
             masks.sampling(values.get("acceleration", 4)),
         )
 
@@ -168,32 +194,48 @@ class Lab:
         """Whether the chapter runs on simulated data."""
         return self.context.data_root is None
 
-    def data(self, distribution: str, split: str) -> DataSpec:
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The networks the chapter runs: one, or for ``all`` those of the profile."""
+        return self.profile.models if self.model == ALL_MODELS else (self.model,)
+
+    def data(self, distribution: str, split: str, coils: int | None = None) -> DataSpec:
         """Describe one split of one distribution, real files as they were when first asked for.
+
+        Args:
+            distribution: name in the catalogue.
+            split: ``train``, ``val`` or ``test``.
+            coils: at most so many simulated coils; None is the profile's number.
 
         Raises:
             MrinbError: there is no such data.
         """
-        if (distribution, split) not in self._data:
-            found = data_spec(distribution, split, self.profile, self.context)
-            self._data[distribution, split] = found
-        return self._data[distribution, split]
+        ident = (distribution, split, coils)
+        if ident not in self._data:
+            sizes = self.profile._replace(coils=coils or self.profile.coils)
+            self._data[ident] = data_spec(distribution, split, sizes, self.context)
+        return self._data[ident]
 
-    def model_spec(self, model: str) -> ModelSpec:
-        """A model at this profile's size.
+    def model_spec(self, model: str, options: Mapping[str, int] | None = None) -> ModelSpec:
+        """A model at this profile's size, with options changed.
 
         Raises:
             MrinbError: the model is unknown.
         """
         _check_model(model)
-        return ModelSpec(
-            name=model,
-            options=(
-                ("channels", self.profile.unet_channels), ("pools", self.profile.unet_pools),
-            ),
-        )  # fmt: skip
+        chosen = {**dict(self.profile.networks[model].options), **(options or {})}
+        return ModelSpec(name=model, options=tuple(sorted(chosen.items())))
 
-    def train(self, model: str, pools: Mapping[str, Pool], seeds: int | None = None) -> Runs:
+    def train(
+        self,
+        model: str,
+        pools: Mapping[str, Pool],
+        seeds: int | None = None,
+        *,
+        options: Mapping[str, int] | None = None,
+        sampling: SamplingSpec | None = None,
+        coils: int | None = None,
+    ) -> Runs:
         """Describe the training of one model on several pools.
 
         Nothing is computed yet: ``evaluate`` and the exhibits compute what is missing, together.
@@ -202,27 +244,37 @@ class Lab:
             model: the model's name.
             pools: pool by label.
             seeds: number of seeds; None is the profile's.
+            options: options of the model that differ from the profile's.
+            sampling: masks of training; None is the chapter's.
+            coils: at most so many simulated coils; None is the profile's number.
         """
+        network, description = self.profile.networks[model], self.model_spec(model, options)
         specs, sizes = {}, {}
         for label, pool in pools.items():
-            data = tuple(self.data(d, "train") for d in pool.distributions)
+            data = tuple(self.data(d, "train", coils) for d in pool.distributions)
             sizes[label] = pool_slices(pool, data, self.context)
             specs[label] = tuple(
                 TrainSpec(
                     pool=pool.expanded(),
                     data=data,
-                    model=self.model_spec(model),
-                    sampling=self.sampling,
-                    epochs=self.profile.epochs,
+                    model=description,
+                    sampling=sampling or self.sampling,
+                    epochs=network.epochs,
                     seed=self.seed + i,
                     version=TRAINER_VERSION,
                 )
-                for i in range(seeds or self.profile.seeds)
+                for i in range(seeds or network.seeds)
             )
-        return Runs(model, dict(pools), specs, sizes)
+        return Runs(model, dict(pools), specs, sizes, coils)
 
     def evaluate(
-        self, runs: Runs, on: Shift | Mapping[str, Pool], split: str = "test"
+        self,
+        runs: Runs,
+        on: Shift | Mapping[str, Pool],
+        split: str = "test",
+        *,
+        epochs: Sequence[int] = (),
+        sampling: SamplingSpec | None = None,
     ) -> pd.DataFrame:
         """Score every run, and the zero-filled images, on test slices.
 
@@ -230,24 +282,28 @@ class Lab:
             runs: the training runs.
             on: pools to test on by name; a shift stands for its P and Q.
             split: ``test`` or ``val``.
+            epochs: earlier epochs that are scored as well, of those that ``runs.early`` has.
+            sampling: masks of the test; None is the chapter's.
 
         Returns:
-            A tidy table, one row a slice and run; ``attrs["note"]`` says where it comes from.
+            A tidy table, one row a slice, run and epoch; ``attrs["note"]`` says where it comes
+            from.
         """
         shift = on.name if isinstance(on, Shift) else ""
         targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
         names = {d for pool in targets.values() for d in pool.distributions}
-        tests = {d: self.data(d, split) for d in DISTRIBUTIONS if d in names}
+        tests = {d: self.data(d, split, runs.coils) for d in DISTRIBUTIONS if d in names}
         wanted = [
-            (label, train, test)
+            (label, train, test, epoch)
             for test in tests.values()
             for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
             for train in group
+            for epoch in ((*epochs, None) if train else (None,))
         ]
-        specs = [self._eval(train, test) for _, train, test in wanted]
+        specs = [self._eval(train, test, epoch, sampling) for _, train, test, epoch in wanted]
         entries = self._ensure(specs)
         tables = []
-        for (label, train, test), spec in zip(wanted, specs, strict=True):
+        for (label, train, test, epoch), spec in zip(wanted, specs, strict=True):
             scores = entries[spec].table("scores")
             rows = scores.assign(
                 pool=label,
@@ -255,7 +311,7 @@ class Lab:
                 train_slices=runs.slices.get(label, 0),
                 model=runs.model,
                 seed=train.seed if train else -1,
-                epoch=train.epochs if train else 0,
+                epoch=(epoch or train.epochs) if train else 0,
                 shift=shift,
             )
             tables += [
@@ -267,9 +323,37 @@ class Lab:
         table.attrs["note"] = self.note(specs)
         return table
 
-    def _eval(self, train: TrainSpec | None, data: DataSpec) -> EvalSpec:
-        versions = tuple(sorted(metrics.VERSIONS.items()))
-        return EvalSpec(train=train, data=data, sampling=self.sampling, metrics=versions)
+    def _eval(
+        self,
+        train: TrainSpec | None,
+        data: DataSpec,
+        epoch: int | None = None,
+        sampling: SamplingSpec | None = None,
+    ) -> EvalSpec:
+        return EvalSpec(
+            train=train, epoch=epoch, data=data, sampling=sampling or self.sampling,
+            metrics=tuple(sorted(metrics.VERSIONS.items())),
+        )  # fmt: skip
+
+    def best_single(self, pool: Pool, on: Pool, model: str = "unet") -> Best:
+        """Find the distribution of a pool whose networks do best on another pool (Section 4).
+
+        Args:
+            pool: P; one network is trained on each of its distributions and every seed.
+            on: Q.
+            model: the network; the paper takes the U-net.
+        """
+        runs = self.train(model, {d: Pool.of(d) for d in pool.distributions})
+        means = {}
+        notes = []
+        for split in ("test", "val"):
+            scores = self.evaluate(runs, {"Q": on}, split)
+            notes.append(scores.attrs["note"])
+            means[split] = scores.groupby("pool")["ssim"].mean()
+        table = pd.DataFrame(means).loc[list(runs.specs)].rename_axis("distribution").reset_index()
+        table.attrs["note"] = {**notes[0], "key": _digest(n["key"] for n in notes)}
+        best = {split: table.loc[table[split].idxmax(), "distribution"] for split in means}
+        return Best(table, best["test"], best["val"])
 
     def learning_rates(
         self, model: str, pool: Pool, rates: Sequence[float] = LEARNING_RATES
@@ -317,11 +401,12 @@ class Lab:
         name: str,
         data: DataSpec | None = None,
         train: TrainSpec | None = None,
+        epoch: int | None = None,
         **options: int | float | str,
     ) -> ExhibitSpec:
-        """Describe an exhibit."""
+        """Describe an exhibit; ``epoch`` is the run's checkpoint, None the last."""
         return ExhibitSpec(
-            name=name, train=train, data=data, sampling=self.sampling,
+            name=name, train=train, data=data, sampling=self.sampling, epoch=epoch,
             options=tuple(sorted(options.items())), version=EXHIBIT_VERSION,
         )  # fmt: skip
 
@@ -353,7 +438,7 @@ class Lab:
         """
         count = slices or self.profile.exhibit_slices
         labels = list(runs.specs)
-        tests = {d: self.data(d, split) for d in on.distributions}
+        tests = {d: self.data(d, split, runs.coils) for d in on.distributions}
         references = {d: self.exhibit("reference", data, slices=count) for d, data in tests.items()}
         pictures = {
             (d, label): self.exhibit("reconstruction", data, runs.specs[label][0], slices=count)
@@ -411,7 +496,7 @@ class Lab:
         images |= {label: view.images[model, label][position] for label in data.pools}
         scores = {label: view.scores[model, label][position]["ssim"] for label in images}
         specs = [spec for group in runs.specs.values() for spec in group[:1]]
-        return Panel(view.target[position], images, scores, self.note(specs, seeds=1))
+        return Panel(view.target[position], images, scores, self.note(specs))
 
     def _present(self, wanted: Sequence[str]) -> list[str]:
         """The wanted distributions that there is test data of, else as many others.
@@ -471,7 +556,7 @@ class Lab:
         """Equation 1 step by step for one slice (see ``exhibits.forward_model``)."""
         data = self.data(distribution, "test")
         spec = self.exhibit("forward_model", data, coils=coils, slices=1)
-        return Shown(self.show([spec])[0], self.note([spec], trained=False))
+        return Shown(self.show([spec])[0], self.note([spec]))
 
     def mask_explorer(self, distribution: str, coils: int = 4, size: int = 128) -> dict[str, Any]:
         """Arguments of the mask explorer: one slice's k-space and a note."""
@@ -482,7 +567,7 @@ class Lab:
         words = [
             DISTRIBUTIONS[distribution].label,
             f"{len(real)} virtual coils with {float(arrays['kept']):.1%} of the energy",
-            self.words([spec], trained=False),
+            self.words([spec]),
         ]
         return {"kspace": (real + 1j * imag) * np.float32(arrays["scale"]), "notes": words}
 
@@ -501,32 +586,24 @@ class Lab:
 
     def _data_note(self, present: Iterable[str], wanted: Iterable[str]) -> dict[str, Any]:
         present = list(present)
-        note = self.note([self.data(d, "test") for d in present], trained=False)
+        note = self.note([self.data(d, "test") for d in present])
         missing = [name for name in wanted if name not in present]
         return {**note, "missing": missing} if missing else note
 
-    def words(self, specs: Sequence[Spec], trained: bool = True) -> str:
+    def words(self, specs: Sequence[Spec]) -> str:
         """The note of results as one line."""
-        note = self.note(specs, trained=trained)
+        note = self.note(specs)
         kind = "simulated" if note["simulated"] else "real fastMRI"
         seeds = f", seed {note['seeds'][0]}" if note["seeds"] else ""
         return f"{kind} data, {note['profile']} profile{seeds}, key {note['key']}"
 
-    def note(
-        self, specs: Sequence[Spec], seeds: int | None = None, trained: bool = True
-    ) -> dict[str, Any]:
-        """Where numbers come from: simulated or real, profile, seeds and a key of all specs.
-
-        Args:
-            specs: the results.
-            seeds: number of seeds shown; None is the profile's.
-            trained: whether seeds of training enter at all.
-        """
-        count = (seeds or self.profile.seeds) if trained else 0
+    def note(self, specs: Sequence[Spec]) -> dict[str, Any]:
+        """Where results come from: simulated or real, profile, seeds of training and a key."""
+        seeds = {seed for spec in specs if (seed := seed_of(spec)) is not None}
         return {
             "simulated": self.simulated,
             "profile": self.profile.name,
-            "seeds": list(range(self.seed, self.seed + count)),
+            "seeds": sorted(seeds),
             "key": _digest(spec.key for spec in specs),
         }
 
@@ -538,9 +615,9 @@ class Lab:
         return entries
 
 
-def _check_model(name: str) -> None:
+def _check_model(name: str, valid: Iterable[str] = MODELS) -> None:
     if name not in MODELS:
-        raise unknown("model", name, MODELS)
+        raise unknown("model", name, valid)
 
 
 def _digest(keys: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES, Profile
+from mrinb.profiles import PROFILES, Network, Profile
 from mrinb.shifts import section3
 
 POOL_EXAMPLES = (
@@ -24,10 +24,17 @@ _SIZES = (
     ("coils, at most", lambda p: p.coils),
     ("subjects to train / validate / test", lambda p: " / ".join(map(str, p.subjects))),
     ("slices of a volume", lambda p: p.slices),
-    ("U-net channels, poolings", lambda p: f"{p.unet_channels}, {p.unet_pools}"),
-    ("epochs", lambda p: p.epochs),
-    ("seeds", lambda p: p.seeds),
+    *(
+        (label, lambda p, name=name: _network(p.networks[name]))
+        for name, label in (("unet", "U-net"), ("vit", "ViT"), ("varnet", "VarNet"))
+    ),
 )
+
+
+def _network(network: Network) -> str:
+    """Options, epochs and seeds in words."""
+    options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in network.options)
+    return f"{options}; {network.epochs} epochs, {network.seeds} seed{'s' * (network.seeds > 1)}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

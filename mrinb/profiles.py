@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mrinb.errors import unknown
+
+
+class Network(NamedTuple):
+    """Size and training of one network in a profile.
+
+    Attributes:
+        options: (name, value) pairs of its ``ModelSpec``.
+        epochs: epochs of every run, whatever its pool.
+        seeds: number of seeds; with one there are no error bars.
+    """
+
+    options: tuple[tuple[str, int], ...]
+    epochs: int
+    seeds: int
 
 
 class Profile(NamedTuple):
@@ -21,10 +36,8 @@ class Profile(NamedTuple):
         subjects: simulated subjects for train, val and test of each distribution.
         slices: slices of each simulated volume.
         train_slices, test_slices: slices of each distribution used of real files (Appendix B.1).
-        unet_channels: channels of the U-net's first layer.
-        unet_pools: pooling layers of the U-net.
-        epochs: epochs of every run.
-        seeds: number of seeds.
+        networks: size and training of each network.
+        models: networks that a chapter about all of them runs if it is not told which.
         exhibit_slices: slices of a distribution that the comparer shows.
     """
 
@@ -36,21 +49,72 @@ class Profile(NamedTuple):
     slices: int
     train_slices: int
     test_slices: int
-    unet_channels: int
-    unet_pools: int
-    epochs: int
-    seeds: int
+    networks: Mapping[str, Network]
+    models: tuple[str, ...]
     exhibit_slices: int
 
+    def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
+        """The profile with other epochs or seeds for every network; 0 keeps its own."""
+        networks = {
+            name: n._replace(epochs=epochs or n.epochs, seeds=seeds or n.seeds)
+            for name, n in self.networks.items()
+        }
+        return self._replace(networks=networks)
+
+
+def _unet(channels: int, epochs: int, seeds: int) -> Network:
+    return Network((("channels", channels), ("pools", 4)), epochs, seeds)
+
+
+def _vit(patch: int, width: int, heads: int, depth: int, size: int, epochs: int) -> Network:
+    options = {"patch": patch, "width": width, "heads": heads, "depth": depth, "size": size}
+    return Network(tuple(sorted(options.items())), epochs, 1)
+
+
+def _varnet(
+    cascades: int, channels: int, sens_channels: int, oversampling: int, epochs: int
+) -> Network:
+    options = {
+        "cascades": cascades, "channels": channels, "pools": 4,
+        "sens_channels": sens_channels, "sens_pools": 4, "oversampling": oversampling,
+    }  # fmt: skip
+    return Network(tuple(sorted(options.items())), epochs, 1)
+
+
+_ALL = ("unet", "vit", "varnet")
 
 PROFILES = {
     p.name: p
     for p in (
-        Profile("quick", True, 64, 4, (2, 1, 2), 4, 8, 8, 8, 4, 12, 1, 2),
-        Profile("classroom", True, 96, 8, (8, 2, 4), 8, 64, 32, 8, 4, 6, 3, 2),
-        Profile("paper", False, 320, 32, (128, 8, 8), 16, 2048, 128, 32, 4, 60, 5, 4),
+        Profile(
+            "quick", True, 64, 4, (2, 1, 2), 4, 8, 8,
+            {
+                "unet": _unet(8, 12, 1),
+                "vit": _vit(8, 64, 4, 2, 64, 6),
+                "varnet": _varnet(2, 2, 2, 0, 3),
+            },
+            ("unet",), 2,
+        ),
+        Profile(
+            "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,
+            {
+                "unet": _unet(8, 6, 3),
+                "vit": _vit(8, 128, 4, 4, 96, 6),
+                "varnet": _varnet(4, 4, 3, 0, 3),
+            },
+            _ALL, 2,
+        ),
+        Profile(
+            "paper", False, 320, 32, (128, 8, 8), 16, 2048, 128,
+            {
+                "unet": _unet(32, 60, 5),
+                "vit": _vit(10, 396, 9, 4, 320, 60),
+                "varnet": _varnet(8, 12, 9, 1, 60),
+            },
+            _ALL, 4,
+        ),
     )
-}
+}  # fmt: skip
 """``quick`` looks, ``classroom`` is the published book, ``paper`` has the paper's own sizes."""
 
 

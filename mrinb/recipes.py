@@ -233,7 +233,7 @@ def _evaluate(spec: EvalSpec, job: Job) -> None:
 def _exhibit(spec: ExhibitSpec, job: Job) -> None:
     from mrinb.exhibits import compute
 
-    job.draft.arrays("arrays", compute(spec, _weights(job, spec.train), job.context))
+    job.draft.arrays("arrays", compute(spec, _weights(job, spec.train, spec.epoch), job.context))
     _note_device(job)
 
 
@@ -259,7 +259,7 @@ def _exhibit_needs(spec: ExhibitSpec) -> list[Need]:
     data = [Need(spec.data)] if spec.data is not None else []
     if spec.train is None:
         return data
-    return [Need(spec.train, (weights_name(spec.train),)), *data]
+    return [Need(spec.train, (weights_name(spec.train, spec.epoch),)), *data]
 
 
 def _size(data: DataSpec | None) -> int:

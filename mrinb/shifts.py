@@ -63,6 +63,24 @@ section3 = Section(
 """Section 3: 6 knee against 10 brain distributions, PD against PDFS knees, 3 T against 1.5 T."""
 
 
+section4 = Section(
+    anatomy=Shift(
+        "anatomy", Pool.of("knee/*"), Pool.of("brain/*") - Pool.of("brain/*-Avanto"),
+        "knee", "brain",
+    ),
+    contrast=Shift(
+        "contrast", Pool.of("brain/*") - Pool.of("brain/T2-*"), Pool.of("brain/T2-*"),
+        "brain, not T2", "brain T2",
+    ),
+    field=Shift("field", _field(1.5), _field(3.0), "1.5 T", "3 T"),
+)  # fmt: skip
+"""Section 4: 6 knee distributions to 8 of brains, FLAIR, T1 and T1POST brains to T2 (5 to 5),
+1.5 T to 3 T (7 to 9)."""
+
+coils = Shift("coils", Pool.of("knee/*"), Pool.of("brain/*-Avanto"), "15 coils", "4 coils")
+"""Appendix C.2: knees measured with 15 coils, brains of the Avanto with 4."""
+
+
 def custom(P: str, Q: str) -> Shift:
     """A shift between any two pools given as strings.
 

@@ -57,8 +57,7 @@ def train(
     Args:
         spec: the run.
         slices: the pool's training slices, in the order of its data.
-        folder: where ``epoch-NN.safetensors`` is written for each checkpoint and the last epoch,
-            and ``state.safetensors`` while the run is unfinished.
+        folder: where ``epoch-NN.safetensors`` is written for each of ``kept_epochs``, and ``state.safetensors`` while the run is unfinished.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``cuda`` takes as many GPUs as there are
             slices in a step.
         devices: number of processors among which the slices of a step are dealt out.
@@ -90,6 +89,15 @@ def train(
 def learning_rate_grid(spec: TrainSpec, rates: Sequence[float] = LEARNING_RATES) -> list[TrainSpec]:
     """Runs that differ in the learning rate alone; validation data pick one (Appendix B.2)."""
     return [spec.model_copy(update={"learning_rate": rate}) for rate in rates]
+
+
+def kept_epochs(spec: TrainSpec) -> list[int]:
+    """Epochs (from 1) whose weights are kept: a third, two thirds, the last, and those asked for.
+
+    The early ones stand for early stopping (Section 4).
+    """
+    epochs = {spec.epochs // 3, 2 * spec.epochs // 3, spec.epochs, *spec.checkpoints}
+    return sorted(e for e in epochs if 1 <= e <= spec.epochs)
 
 
 def weights_file(folder: Path, epoch: int) -> Path:
@@ -248,6 +256,7 @@ class _Run:
         self.total = self.steps * spec.epochs
         self.rates = rates(self.total, spec.learning_rate)
         self.every = math.ceil(self.steps / ROWS_AN_EPOCH)
+        self.kept = kept_epochs(spec)
         with torch.random.fork_rng():
             torch.manual_seed(spec.seed)
             self.network = build(spec.model)
@@ -280,7 +289,7 @@ class _Run:
                     progress(state.step, self.total, state.losses[-1])
             if row:
                 self._record(epoch + 1)
-            if ended and (epoch + 1 in self.spec.checkpoints or epoch + 1 == self.spec.epochs):
+            if ended and epoch + 1 in self.kept:
                 self._write(weights_file(self.folder, epoch + 1), self.network.state_dict(), {})
             if due:
                 begun = time.perf_counter()

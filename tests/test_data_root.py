@@ -15,7 +15,7 @@ from mrinb.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES
+from mrinb.profiles import PROFILES, Network
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from synthetic import write
@@ -28,7 +28,8 @@ KINDS = {
     T2: {"acquisition": "AXT2", "model": "Skyra", "field": 2.89362},
 }
 TINY = PROFILES["quick"]._replace(
-    name="tiny", train_slices=5, test_slices=5, unet_channels=2, unet_pools=2, epochs=1
+    name="tiny", train_slices=5, test_slices=5,
+    networks={"unet": Network((("channels", 2), ("pools", 2)), 1, 1)},
 )
 FILES = [
     # folder, name, kind, slices, width, image

@@ -11,12 +11,12 @@ from mrinb.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES
+from mrinb.profiles import PROFILES, Network
 
 PD, PDFS = "knee/PD-Skyra", "knee/PDFS-Aera"
 TINY = PROFILES["quick"]._replace(
-    name="tiny", size=48, coils=2, subjects=(2, 1, 1), slices=2, unet_channels=2, unet_pools=2,
-    epochs=2, seeds=2, exhibit_slices=2,
+    name="tiny", size=48, coils=2, subjects=(2, 1, 1), slices=2,
+    networks={"unet": Network((("channels", 2), ("pools", 2)), 2, 2)}, exhibit_slices=2,
 )  # fmt: skip
 
 

@@ -74,15 +74,20 @@ def test_history_and_checkpoints(tmp_path):
     history = run(
         tmp_path, spec(checkpoints=(1,)), progress=lambda step, _, loss: seen.append((step, loss))
     )
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "epoch-01.safetensors", "epoch-03.safetensors",
-    ]  # fmt: skip
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == [f"epoch-0{epoch}.safetensors" for epoch in (1, 2, 3)]
     assert list(history.columns) == ["epoch", "step", "loss", "lr", "seconds"]
     assert history["step"].tolist() == list(range(1, 37))
     assert history["epoch"].tolist() == [1] * 12 + [2] * 12 + [3] * 12
     assert history["lr"].to_numpy() == pytest.approx(training.rates(36, 1e-3))
     assert history["seconds"].is_monotonic_increasing
     assert seen == list(zip(history["step"], history["loss"], strict=True))
+
+
+def test_weights_of_early_stopping_are_kept_and_those_asked_for():
+    assert training.kept_epochs(spec(epochs=60)) == [20, 40, 60]
+    assert training.kept_epochs(spec(epochs=6, checkpoints=(1, 9))) == [1, 2, 4, 6]
+    assert training.kept_epochs(spec(epochs=1)) == [1]
 
 
 def test_training_lowers_the_loss(tmp_path):
