@@ -56,8 +56,10 @@ def train(
 
     Args:
         spec: the run.
-        slices: the pool's training slices, in the order of its data.
-        folder: where ``epoch-NN.safetensors`` is written for each of ``kept_epochs``, and ``state.safetensors`` while the run is unfinished.
+        slices: the pool's training slices, in the order of its data, with the full readout where
+            the network takes it.
+        folder: where ``epoch-NN.safetensors`` is written for each of ``kept_epochs``, and
+            ``state.safetensors`` while the run is unfinished.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``cuda`` takes as many GPUs as there are
             slices in a step.
         devices: number of processors among which the slices of a step are dealt out.
@@ -176,9 +178,9 @@ class Batch(NamedTuple):
         """The same batch on another device."""
         if device.type == "cpu":
             return self
-        hybrid, lines, width = self.measured
+        hybrid, lines = self.measured.hybrid.to(device), self.measured.lines.to(device)
         return self._replace(
-            measured=Measured(hybrid.to(device), lines.to(device), width),
+            measured=self.measured._replace(hybrid=hybrid, lines=lines),
             target=self.target.to(device),
             max_value=self.max_value.to(device),
         )
@@ -343,7 +345,8 @@ class _Run:
         target = stack([d.target for d in data])
         hybrid = stack([d.hybrid for d in data])
         largest = torch.tensor([d.max_value for d in data], dtype=torch.float32)
-        measured = Measured(hybrid, mask.lines, target.shape[-1])
+        height, width = target.shape[-2:]
+        measured = Measured(hybrid, mask.lines, width, mask.low, height)
         return Batch(indices, measured, target, largest, weight)
 
     def _ahead(self, batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -1,0 +1,247 @@
+"""Bars of scores, and the table beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mrinb.errors import MrinbError
+from mrinb.figures.base import (
+    CASING,
+    INK,
+    METRICS,
+    MUTED,
+    PAGE_WIDTH,
+    RULE,
+    STYLE,
+    reserve,
+    role_colour,
+    stamp,
+    wrap,
+)
+from mrinb.shifts import Section, section3
+
+
+def bars_table(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+    """Mean scores over slices, of every run and test pool: the data of ``bars``.
+
+    Args:
+        scores: table of ``lab.evaluate``; each run's last epoch counts.
+        split: ``test`` or ``val``.
+
+    Returns:
+        One row a shift, target, model, pool and seed; ``train_slices``, ``test_slices`` and the
+        mean of every score that the table has.
+
+    Raises:
+        MrinbError: a column or the split is missing.
+    """
+    keys = ["shift", "target", "model", "pool", "seed"]
+    missing = [c for c in (*keys, "split", "epoch", "train_slices") if c not in scores.columns]
+    if missing:
+        raise MrinbError(f"score table lacks column {missing[0]!r}: give the table of lab.evaluate")
+    rows = scores[scores["split"] == split].fillna({"seed": -1, "epoch": -1})
+    if rows.empty:
+        raise MrinbError(f"score table has no rows of split {split!r}: evaluate the runs on it")
+    rows = rows[rows["epoch"] == rows.groupby(keys, dropna=False)["epoch"].transform("max")]
+    kept = [c for c in (*METRICS, "acceleration", "effective_acceleration") if c in rows.columns]
+    groups = rows.groupby(keys, sort=False)
+    table = groups["train_slices"].mean().round().astype(int).to_frame()
+    table["test_slices"] = groups.size()
+    return table.join(groups[kept].mean()).reset_index()
+
+
+def bars(
+    scores: pd.DataFrame,
+    metric: str = "ssim",
+    split: str = "test",
+    pools: Sequence[str] | None = None,
+    words: Mapping[str, str] | None = None,
+    section: Section = section3,
+    note: Mapping[str, Any] | None = None,
+) -> Figure:
+    """Scores of models by training pool: a row of panels for each shift (Figures 3 and 4).
+
+    Bars are means over slices and seeds, error bars two standard deviations over seeds, dots the
+    seeds; below each bar stands the number of training slices. The axis does not start at zero and
+    says so; the panels of one row span the same range.
+
+    Args:
+        scores: table of ``lab.evaluate`` with one model.
+        metric: a key of ``METRICS``.
+        split: ``test`` or ``val``.
+        pools: labels in the order drawn; None draws all, as they stand in the table.
+        words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
+        section: where the words for P and Q of a shift are.
+        note: stamped into the figure; None takes the table's own.
+
+    Raises:
+        MrinbError: columns, split, metric or pools are missing, or there are several models.
+    """
+    if metric not in METRICS or metric not in scores.columns:
+        known = ", ".join(m for m in METRICS if m in scores.columns)
+        raise MrinbError(f"bars cannot show metric {metric!r}: the table has {known}")
+    table = bars_table(scores, split)
+    trained = table[table["pool"] != "zero-filled"]
+    if trained["model"].nunique() != 1:
+        found = ", ".join(map(str, trained["model"].unique())) or "none"
+        raise MrinbError(f"bars show one model at a time, this table has {found}: select one")
+    order = list(pools) if pools is not None else list(trained["pool"].unique())
+    absent = [p for p in order if p not in set(trained["pool"])]
+    if absent:
+        raise MrinbError(f"score table has no rows of pool {absent[0]!r}")
+    shifts = list(trained["shift"].unique())
+    targets = sorted(trained["target"].unique())
+    with mpl.rc_context(STYLE):
+        height = 2.55 * len(shifts) + 0.75
+        fig = Figure((PAGE_WIDTH, height), layout="constrained")
+        reserve(fig)
+        grid = fig.subplots(len(shifts), len(targets), squeeze=False)
+        for row, shift in zip(grid, shifts, strict=True):
+            parts = [table[(table["shift"] == shift) & (table["target"] == t)] for t in targets]
+            limits = _limits(parts, metric, order)
+            for ax, part, target, limit in zip(row, parts, targets, limits, strict=True):
+                _panel(ax, part, metric, order, limit)
+                _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
+        for ax in grid[-1]:
+            ax.set_xlabel("training pool, number of training slices")
+        _legend(fig, trained, "zero-filled" in set(table["pool"]))
+        own = scores.attrs.get("note")
+        return stamp(fig, note if note is not None else own, _acceleration(table))
+
+
+def _limits(
+    parts: Sequence[pd.DataFrame], metric: str, order: Sequence[str]
+) -> list[tuple[float, float]]:
+    """Axis limits of one row's panels: one span for all, each with room above its own bars."""
+    ranges = []
+    for part in parts:
+        trained = part[part["pool"].isin(order)]
+        means = trained.groupby("pool")[metric].mean()
+        twice = 2 * trained.groupby("pool")[metric].std().fillna(0)
+        low, high = float((means - twice).min()), float((means + twice).max())
+        zero = part.loc[part["pool"] == "zero-filled", metric]
+        # A reference far below would flatten what is compared: then only its number is written.
+        if len(zero) and 0 < low - zero.iloc[0] < max(high - low, 0.02):
+            low = float(zero.iloc[0])
+        ranges.append((low, high))
+    # Never less than 3 % of the score, so that trifles do not look like effects.
+    span = max(1.35 * max(h - low for low, h in ranges), 0.03 * max(abs(h) for _, h in ranges))
+    tick = 10.0 ** (np.floor(np.log10(span)) - 1) if span > 0 else 1.0
+    out = []
+    for _, high in ranges:
+        bottom = float(np.floor((high - span) / tick) * tick)
+        out.append((0.0 if bottom < 0.1 * high else bottom, high + 0.16 * span))
+    return out
+
+
+def _panel(
+    ax: Axes, part: pd.DataFrame, metric: str, order: Sequence[str], limit: tuple[float, float]
+) -> None:
+    """The bars of one panel."""
+    top = limit[1] - limit[0]
+    names = []
+    for x, pool in enumerate(order):
+        rows = part[part["pool"] == pool]
+        if rows.empty:
+            names.append(f"{wrap(pool)}\nnot scored")
+            continue
+        values = rows[metric].to_numpy(float)
+        mean, colour = float(values.mean()), role_colour(pool, order)
+        ax.bar(x, mean, 0.68, color=colour, label=pool, zorder=2)
+        twice = 2 * float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        if len(values) > 1:
+            _, caps, lines = ax.errorbar(x, mean, twice, color=INK, capsize=3, lw=1.1, zorder=4)
+            for mark in (*caps, *lines):
+                mark.set_path_effects(CASING)
+            spread = np.linspace(-0.17, 0.17, len(values))
+            ax.scatter(x + spread, values, s=13, c="white", edgecolors=INK, linewidths=0.7,
+                       zorder=5)  # fmt: skip
+        highest = max(mean + twice, float(values.max()))
+        ax.text(x, highest + 0.03 * top, f"{mean:.3f}", ha="center", va="bottom", zorder=6,
+                path_effects=CASING)  # fmt: skip
+        names.append(f"{wrap(pool)}\n{rows['train_slices'].iloc[0]:,}")
+    zero = part.loc[part["pool"] == "zero-filled", metric]
+    if len(zero) and limit[0] < zero.iloc[0]:
+        ax.axhline(float(zero.iloc[0]), color=MUTED, ls=(0, (1, 1.5)), lw=1.4, zorder=3,
+                   path_effects=CASING)  # fmt: skip
+    ax.set_xticks(range(len(order)), names)
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.6, len(order) - 0.4)
+    ax.set_ylim(*limit)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.grid(True, color=RULE, lw=0.5, zorder=0)
+    ax.set_axisbelow(True)
+    if limit[0] > 0:
+        _break(ax)
+
+
+def _break(ax: Axes) -> None:
+    """Two slashes across the foot of the axis: it does not start at zero."""
+    for y in (0.025, 0.055):
+        ax.plot((-0.014, 0.014), (y - 0.014, y + 0.014), transform=ax.transAxes, color=INK,
+                lw=1, clip_on=False, zorder=7)  # fmt: skip
+
+
+def _target_words(
+    shift: str, target: str, section: Section, words: Mapping[str, str] | None
+) -> str:
+    """What a target is, in words: the caller's, or those of a known shift's P and Q."""
+    if words is not None:
+        return words.get(target, "")
+    if shift in Section._fields and target in ("P", "Q"):
+        known = getattr(section, shift)
+        return known.p_label if target == "P" else known.q_label
+    return ""
+
+
+def _head(
+    ax: Axes, part: pd.DataFrame, metric: str, target: str, words: str, limit: tuple[float, float]
+) -> None:
+    """Title, reference and axis label of one panel."""
+    zero = part.loc[part["pool"] == "zero-filled", metric]
+    title = f"{target}: {words}" if words else target
+    ax.set_title(title, loc="left", fontweight="bold", pad=18 if len(zero) else 6)
+    if len(zero):
+        below = ", off the axis" if zero.iloc[0] <= limit[0] else ""
+        ax.annotate(
+            f"zero-filled {zero.iloc[0]:.3f}{below}", (0, 1), (0, 5), "axes fraction",
+            "offset points", color=MUTED, va="bottom",
+        )  # fmt: skip
+    start = f"\n(axis from {limit[0]:.3g})" if limit[0] > 0 else ""
+    ax.set_ylabel(f"{METRICS[metric]} on {target}{start}")
+
+
+def _legend(fig: Figure, trained: pd.DataFrame, zero: bool) -> None:
+    """What the marks mean; one row above all panels."""
+    several = trained["seed"].nunique() > 1
+    marks = []
+    if several:
+        marks.append(Line2D([], [], color=INK, lw=1.1, marker="|", label="\N{PLUS-MINUS SIGN}2 "
+                            "standard deviations over seeds"))  # fmt: skip
+        marks.append(Line2D([], [], ls="", marker="o", mfc="white", mec=INK, ms=4,
+                            label="one seed"))  # fmt: skip
+    else:
+        marks.append(Line2D([], [], ls="", marker="s", color=MUTED, label="a single seed: no error "
+                            "bars"))  # fmt: skip
+    if zero:
+        marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label="zero-filled"))
+    fig.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False,
+               handlelength=1.6, columnspacing=1.4)  # fmt: skip
+
+
+def _acceleration(table: pd.DataFrame) -> str:
+    """Nominal and effective acceleration, where the table has them."""
+    if not {"acceleration", "effective_acceleration"} <= set(table.columns):
+        return ""
+    effective = table["effective_acceleration"].mean()
+    nominal = "/".join(f"{a:g}" for a in sorted(table["acceleration"].unique()))
+    return f"{nominal}-fold (effective {effective:.2f})"
