@@ -128,7 +128,8 @@ def reconstructions(
     network = _network(train, weights, device)
     for _, group in groupby(items, key=lambda item: item[0].path):
         members = list(group)
-        slices = Slices(members, context)
+        full = network is not None and network.full_readout
+        slices = Slices(members, context, full_readout=full)
         mask: masks.Mask | None = None
         start = 0
         while start < len(members):
@@ -165,8 +166,9 @@ def _reconstruct(
 ) -> Reconstruction:
     target = torch.stack([d.target for d in data]).to(device)
     hybrid = torch.stack([d.hybrid for d in data]).to(device)
-    measured = Measured(hybrid, mask.lines.to(device), target.shape[-1])
-    output = zero_filled(*measured) if network is None else network(measured)
+    height, width = target.shape[-2:]
+    measured = Measured(hybrid, mask.lines.to(device), width, mask.low, height)
+    output = zero_filled(*measured[:3]) if network is None else network(measured)
     largest = torch.tensor([d.max_value for d in data], dtype=torch.float32, device=device)
     indices = [index for _, index in members]
     return Reconstruction(members[0][0], indices, output, target, largest, mask)

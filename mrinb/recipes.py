@@ -14,7 +14,17 @@ from typing import Any, NamedTuple
 from mrinb.context import Context
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
-from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, Spec, TrainSpec
+from mrinb.specs import (
+    DataSpec,
+    EvalSpec,
+    ExhibitSpec,
+    FeatureSpec,
+    MatchSpec,
+    ModelSpec,
+    SimilaritySpec,
+    Spec,
+    TrainSpec,
+)
 from mrinb.store import Draft, Entry, Store
 
 REAL_SIZE = 320
@@ -64,6 +74,11 @@ class Tolerance(NamedTuple):
 
 TRAINED = Tolerance(0.03, mean=True)
 """For what training enters: another number of threads moved means by up to 0.008."""
+
+PATCHES = Tolerance(0.03, mean=True)
+"""For what depends on patches: rounding can tip one at the foreground's edge in or out."""
+NEAREST = "nearest"
+"""File that says which patches are nearest; it is needed for pictures and is not published."""
 
 
 @dataclass(frozen=True)
@@ -200,10 +215,12 @@ def _data_cost(spec: DataSpec, context: Context) -> Cost:
 def _train(spec: TrainSpec, job: Job) -> None:
     from mrinb.data.slices import Slices
     from mrinb.data.volumes import select, volumes
+    from mrinb.models import full_readout
     from mrinb.training import train
 
     available = {d.distribution: volumes(d, job.context) for d in spec.data}
-    slices = Slices(select(spec, available), job.context)
+    items = select(spec, available)
+    slices = Slices(items, job.context, full_readout=full_readout(spec.model))
     scratch = job.scratch()
 
     def progress(done: int, total: int, loss: float) -> None:
@@ -237,6 +254,46 @@ def _exhibit(spec: ExhibitSpec, job: Job) -> None:
     _note_device(job)
 
 
+def _features(spec: FeatureSpec, job: Job) -> None:
+    import numpy as np
+
+    from mrinb.similarity import FEATURES, PLACES, features
+
+    found, places = features(spec, job.context, job.steps)
+    np.save(job.draft.path(FEATURES), found, allow_pickle=False)
+    job.draft.table(PLACES, places)
+    _note_device(job)
+
+
+def _similarity(spec: SimilaritySpec, job: Job) -> None:
+    from mrinb.similarity import similarity
+
+    arrays, where = similarity(spec, _folders(spec, job), job.context)
+    job.draft.arrays("arrays", arrays)
+    job.draft.arrays(NEAREST, {"where": where})
+    _note_device(job)
+
+
+def _matches(spec: MatchSpec, job: Job) -> None:
+    from mrinb.similarity import matches
+
+    search = job.fetch(spec.similarity, (f"{NEAREST}.npz",))
+    largest = search.arrays("arrays")["similarity"][-1]
+    where = search.arrays(NEAREST)["where"]
+    folders = _folders(spec.similarity, job)
+    job.draft.arrays("arrays", matches(spec, folders, largest, where, job.context))
+
+
+def _folders(spec: SimilaritySpec, job: Job) -> dict[FeatureSpec, Path]:
+    return {f: job.fetch(f, _feature_files()).folder for f in (*spec.test, *spec.train)}
+
+
+def _feature_files() -> tuple[str, ...]:
+    from mrinb.similarity import FEATURES, PLACES
+
+    return (FEATURES, f"{PLACES}.parquet")
+
+
 def _weights(job: Job, train: TrainSpec | None, epoch: int | None = None) -> Path | None:
     if train is None:
         return None
@@ -260,6 +317,19 @@ def _exhibit_needs(spec: ExhibitSpec) -> list[Need]:
     if spec.train is None:
         return data
     return [Need(spec.train, (weights_name(spec.train, spec.epoch),)), *data]
+
+
+def _similarity_needs(spec: SimilaritySpec) -> list[Need]:
+    needs = [Need(f, _feature_files()) for f in (*spec.test, *spec.train)]
+    # Which slices a subsampled pool keeps is found from the volumes' files.
+    whole = not any(part.steps for part in Pool.parse(spec.pool).parts)
+    return needs if whole else [*needs, *(Need(f.data) for f in spec.train)]
+
+
+def _match_needs(spec: MatchSpec) -> list[Need]:
+    search = spec.similarity
+    files = [Need(f.data) for f in (*search.test, *search.train)]
+    return [Need(search, (f"{NEAREST}.npz",)), *_similarity_needs(search), *files]
 
 
 def _size(data: DataSpec | None) -> int:
@@ -310,6 +380,23 @@ def _exhibit_cost(spec: ExhibitSpec, context: Context) -> Cost:
     return Cost(f"exhibit/{spec.name}/{_size(spec.data)}", 1, 0.5 * (_size(spec.data) / 96) ** 2)
 
 
+def _feature_cost(spec: FeatureSpec, context: Context) -> Cost:
+    embedder, processor = spec.embedder, _processor(context)
+    convolutional = embedder.name.startswith("efficientnet")
+    seconds = 0.002 + 0.018 * (embedder.size / 224) ** 2 if convolutional else 1.0
+    group = f"features/{embedder.name}/{embedder.size}/{processor}"
+    return Cost(group, spec.count, seconds / 100 if processor == "cuda" else seconds)
+
+
+def _similarity_cost(spec: SimilaritySpec, context: Context) -> Cost:
+    pairs = sum(f.count for f in spec.test) * sum(f.count for f in spec.train)
+    return Cost(f"similarity/{_processor(context)}", 0.1 + pairs / 1e6, 0.1)
+
+
+def _match_cost(spec: MatchSpec, context: Context) -> Cost:
+    return Cost("matches", spec.shown, 0.05)
+
+
 def _data_label(spec: DataSpec) -> str:
     return f"{spec.distribution} {spec.split}"
 
@@ -327,6 +414,19 @@ def _exhibit_label(spec: ExhibitSpec) -> str:
     about = [_train_label(spec.train)] if spec.train else []
     about += [_data_label(spec.data)] if spec.data else []
     return " ".join([spec.name, "of", ", ".join(about)] if about else [spec.name])
+
+
+def _feature_label(spec: FeatureSpec) -> str:
+    return f"features of {_data_label(spec.data)}"
+
+
+def _similarity_label(spec: SimilaritySpec) -> str:
+    on = ", ".join(_data_label(f.data) for f in spec.test)
+    return f"similarity of {on} to {Pool.parse(spec.pool)}"
+
+
+def _match_label(spec: MatchSpec) -> str:
+    return f"pictures of the {_similarity_label(spec.similarity)}"
 
 
 def _data_outdated(spec: DataSpec) -> str | None:
@@ -376,6 +476,36 @@ def _exhibit_outdated(spec: ExhibitSpec) -> str | None:
     return _sampling_outdated(spec) or train or data
 
 
+def _feature_outdated(spec: FeatureSpec) -> str | None:
+    from mrinb import embedders, metrics, similarity
+
+    foreground = metrics.VERSIONS["ssim_foreground"]
+    for what, now, then in (
+        ("patches have", similarity.VERSION, spec.version),
+        ("the foreground has", foreground, spec.foreground),
+        ("features have", embedders.VERSION, spec.embedder.version),
+    ):
+        if now != then:
+            return f"{what} version {now}"
+    return _data_outdated(spec.data)
+
+
+def _similarity_outdated(spec: SimilaritySpec) -> str | None:
+    from mrinb import similarity
+
+    if spec.version != similarity.VERSION:
+        return f"the search has version {similarity.VERSION}"
+    return next(filter(None, map(_feature_outdated, (*spec.test, *spec.train))), None)
+
+
+def _match_outdated(spec: MatchSpec) -> str | None:
+    from mrinb import similarity
+
+    if spec.version != similarity.VERSION:
+        return f"pictures of patches have version {similarity.VERSION}"
+    return _similarity_outdated(spec.similarity)
+
+
 def _tolerance(spec: EvalSpec | ExhibitSpec) -> Tolerance:
     return Tolerance(1e-3) if spec.train is None else TRAINED
 
@@ -397,6 +527,18 @@ RECIPES: Recipes = {
     ExhibitSpec: Recipe(
         _exhibit, _exhibit_needs, _exhibit_cost, _exhibit_label,
         outdated=_exhibit_outdated, tolerance=_tolerance,
+    ),
+    FeatureSpec: Recipe(
+        _features, lambda spec: [Need(spec.data)], _feature_cost, _feature_label,
+        outdated=_feature_outdated, published=(), tolerance=lambda spec: PATCHES,
+    ),
+    SimilaritySpec: Recipe(
+        _similarity, _similarity_needs, _similarity_cost, _similarity_label,
+        outdated=_similarity_outdated, published=("arrays.npz",), tolerance=lambda spec: PATCHES,
+    ),
+    MatchSpec: Recipe(
+        _matches, _match_needs, _match_cost, _match_label,
+        outdated=_match_outdated, tolerance=lambda spec: PATCHES,
     ),
 }  # fmt: skip
 """The kinds of results of this package."""

@@ -38,7 +38,8 @@ class SliceData(NamedTuple):
 
     Attributes:
         hybrid: complex64 (coils, height, width): image space along the height (readout), cropped
-            to the target's height, k-space along the width (phase encoding).
+            to the target's height unless the full readout was asked for, k-space along the width
+            (phase encoding).
         target: float32 (height, recon width).
         max_value: largest value of the volume's target, the data range of SSIM.
         padding: first acquired phase-encoding line, and the line after the last.
@@ -67,6 +68,8 @@ class Slices:
         memory_bytes: at most so much is kept in memory, the slices asked for first.
         disk_bytes: at most so much is kept on disk, by all sequences together; 0 keeps nothing.
             Slices that find no room are prepared each time.
+        full_readout: whether the readout keeps its oversampling; otherwise it is cropped to the
+            target's height.
     """
 
     def __init__(
@@ -75,10 +78,12 @@ class Slices:
         context: Context,
         memory_bytes: int = MEMORY_BYTES,
         disk_bytes: int = DISK_BYTES,
+        full_readout: bool = False,
     ) -> None:
         self.items = tuple(items)
-        self._memory = _Memory(memory_bytes)
-        self._disk = _Disk(context.cache / "slices", disk_bytes, self.items)
+        self.full_readout = full_readout
+        self._memory = _Memory(memory_bytes, full_readout)
+        self._disk = _Disk(context.cache / "slices", disk_bytes, self.items, full_readout)
         self._handles = _Handles()
 
     def __len__(self) -> int:
@@ -113,7 +118,7 @@ class Slices:
         in_memory = self._memory.has_room(volume)
         arrays = None if in_memory else self._disk.load(volume, index)
         if arrays is None:
-            arrays = prepare(self._handles.open(volume.path), volume, index)
+            arrays = prepare(self._handles.open(volume.path), volume, index, self.full_readout)
             if not in_memory:
                 arrays = self._disk.store(volume, index, arrays)
         if in_memory:
@@ -121,8 +126,10 @@ class Slices:
         return arrays
 
 
-def prepare(file: h5py.File, volume: Volume, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read a slice and do everything that does not depend on the mask.
+def prepare(
+    file: h5py.File, volume: Volume, index: int, full_readout: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read a slice and do everything that does not depend on the mask; arguments as in ``Slices``.
 
     Returns:
         Hybrid slice, complex64 (coils, height, width), and target, float32 (height, recon width).
@@ -135,7 +142,8 @@ def prepare(file: h5py.File, volume: Volume, index: int) -> tuple[torch.Tensor, 
     target = files.read_slice(file, files.TARGET, index, volume.path)
     files.require_finite(kspace, files.KSPACE, index, volume.path)
     files.require_finite(target, files.TARGET, index, volume.path)
-    hybrid = readout(torch.from_numpy(kspace.astype(np.complex64, copy=False)), height)
+    rows = _rows(volume, full_readout)
+    hybrid = readout(torch.from_numpy(kspace.astype(np.complex64, copy=False)), rows)
     image = torch.from_numpy(target.astype(np.float32, copy=False))
     return hybrid, crop(image, (height, width)).contiguous()
 
@@ -248,32 +256,39 @@ def _alternating(length: int, device: torch.device) -> torch.Tensor:
     return sign
 
 
-def _bytes(volume: Volume) -> int:
+def _rows(volume: Volume, full_readout: bool) -> int:
+    """Height of a prepared slice."""
+    return volume.kspace_shape[2] if full_readout else volume.recon_shape[0]
+
+
+def _bytes(volume: Volume, full_readout: bool) -> int:
     """Size of one prepared slice."""
     height, width = volume.recon_shape
-    return 8 * volume.kspace_shape[1] * height * volume.kspace_shape[3] + 4 * height * width
+    lines = volume.kspace_shape[1] * _rows(volume, full_readout) * volume.kspace_shape[3]
+    return 8 * lines + 4 * height * width
 
 
 class _Memory:
     """Slices kept in this process, the first ones asked for, up to a limit."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, full_readout: bool) -> None:
         self.limit = limit
+        self.full_readout = full_readout
         self.kept: dict[tuple[Path, int], tuple[torch.Tensor, torch.Tensor]] = {}
         self.used = 0
 
     def __getstate__(self) -> dict[str, object]:
-        return {"limit": self.limit, "kept": {}, "used": 0}
+        return {**vars(self), "kept": {}, "used": 0}
 
     def get(self, volume: Volume, index: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         return self.kept.get((volume.path, index))
 
     def has_room(self, volume: Volume) -> bool:
-        return self.used + _bytes(volume) <= self.limit
+        return self.used + _bytes(volume, self.full_readout) <= self.limit
 
     def store(self, volume: Volume, index: int, arrays: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.kept[volume.path, index] = arrays
-        self.used += _bytes(volume)
+        self.used += _bytes(volume, self.full_readout)
 
 
 class _Disk:
@@ -283,10 +298,11 @@ class _Disk:
     each just before it is needed again.
     """
 
-    def __init__(self, folder: Path, limit: int, items: Sequence[Item]) -> None:
+    def __init__(self, folder: Path, limit: int, items: Sequence[Item], full_readout: bool) -> None:
         self.folder = folder
         self.limit = limit
         self.items = items
+        self.full_readout = full_readout
         self.used: int | None = None
         self.writable = limit > 0
         self.stamps: dict[Path, str] = {}
@@ -296,21 +312,20 @@ class _Disk:
             return None
         path = self._path(volume, index)
         try:
-            if path.stat().st_size != _bytes(volume):
+            size = _bytes(volume, self.full_readout)
+            if path.stat().st_size != size:
                 return None
             # Private pages: torch wants writable memory, and the file cannot be changed by it.
-            flat = torch.from_file(
-                str(path), shared=False, size=_bytes(volume) // 4, dtype=torch.float32
-            )
+            flat = torch.from_file(str(path), shared=False, size=size // 4, dtype=torch.float32)
         except (OSError, RuntimeError):
             return None
-        return _unflatten(flat, volume)
+        return _unflatten(flat, volume, self.full_readout)
 
     def store(
         self, volume: Volume, index: int, arrays: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep a slice if there is room; a full or read-only disk keeps nothing."""
-        size = _bytes(volume)
+        size = _bytes(volume, self.full_readout)
         if not self._has_room(size):
             return arrays
         path = self._path(volume, index)
@@ -344,7 +359,10 @@ class _Disk:
 
     def _make_room(self) -> int:
         """Drop the slices of others, oldest first, until all of ours fit; count what is left."""
-        own = {self._path(volume, index): _bytes(volume) for volume, index in self.items}
+        own = {
+            self._path(volume, index): _bytes(volume, self.full_readout)
+            for volume, index in self.items
+        }
         others, present = [], 0
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
@@ -368,16 +386,18 @@ class _Disk:
         if volume.path not in self.stamps:
             status = volume.path.stat()
             words = (VERSION, str(volume.path.resolve()), status.st_size, status.st_mtime_ns)
-            text = repr((*words, volume.recon_shape))
+            text = repr((*words, volume.recon_shape, *["full readout"] * self.full_readout))
             self.stamps[volume.path] = hashlib.sha256(text.encode()).hexdigest()[:32]
         return self.folder / f"{self.stamps[volume.path]}-{index}.bin"
 
 
-def _unflatten(flat: torch.Tensor, volume: Volume) -> tuple[torch.Tensor, torch.Tensor]:
+def _unflatten(
+    flat: torch.Tensor, volume: Volume, full_readout: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     height, width = volume.recon_shape
-    coils, lines = volume.kspace_shape[1], volume.kspace_shape[3]
+    coils, rows, lines = volume.kspace_shape[1], _rows(volume, full_readout), volume.kspace_shape[3]
     split = flat.numel() - height * width
-    hybrid = torch.view_as_complex(flat[:split].view(coils, height, lines, 2))
+    hybrid = torch.view_as_complex(flat[:split].view(coils, rows, lines, 2))
     return hybrid, flat[split:].view(height, width)
 
 

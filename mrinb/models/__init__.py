@@ -5,14 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
+import torch
+
 from mrinb.errors import MrinbError, unknown
-from mrinb.models import unet
+from mrinb.models import unet, varnet, vit
 from mrinb.models.base import Measured, Reconstructor
 from mrinb.specs import ModelSpec
 
-__all__ = ["MODELS", "Measured", "Reconstructor", "build", "parameters"]
+__all__ = ["MODELS", "Measured", "Reconstructor", "build", "full_readout", "parameters"]
 
-MODELS: dict[str, Callable[..., Reconstructor]] = {"unet": unet.build}
+MODELS: dict[str, Callable[..., Reconstructor]] = {
+    "unet": unet.build,
+    "vit": vit.build,
+    "varnet": varnet.build,
+}
 """Builder of each network: it takes the options as keywords."""
 
 
@@ -35,9 +41,17 @@ def build(spec: ModelSpec) -> Reconstructor:
     for name, value in spec.options:
         if name not in valid:
             raise unknown(f"option of model {spec.name}", name, valid)
-        if not isinstance(value, int) or value < 1:
-            raise MrinbError(f"model {spec.name}: {name} is {value}; give a whole number above 0")
+        switch = name == "oversampling"
+        if not isinstance(value, int) or value < (0 if switch else 1):
+            wanted = "0 or 1" if switch else "a whole number above 0"
+            raise MrinbError(f"model {spec.name}: {name} is {value}; give {wanted}")
     return builder(**dict(spec.options))
+
+
+def full_readout(spec: ModelSpec) -> bool:
+    """Whether the network takes the readout with its oversampling (``Slices``)."""
+    with torch.device("meta"):
+        return build(spec).full_readout
 
 
 def parameters(model: Reconstructor) -> int:

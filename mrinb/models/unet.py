@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -38,30 +38,41 @@ class ChannelsLastUnet(Unet):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images (slices, 1, height, width) to images of the same shape."""
-        if image.device.type != "cpu":
-            return super().forward(image)
-        outputs = [self._forward_one(one) for one in image.split(1)]
-        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        return run(self, image)
 
-    def _forward_one(self, image: Tensor) -> Tensor:
-        skips = []
-        for down in self.down_sample_layers:
-            image = _block(down, image)
-            skips.append(image)
-            image = F.avg_pool2d(image, 2)
-        image = _block(self.conv, image)
-        block: Any
-        for up, block in zip(self.up_transpose_conv, self.up_conv, strict=True):
-            skip = skips.pop()
-            image = _norm(up.layers[0](image))
-            bottom, right = skip.shape[-2] - image.shape[-2], skip.shape[-1] - image.shape[-1]
-            if bottom or right:
-                image = F.pad(image, (0, right, 0, bottom), "reflect")
-            image = torch.cat((image, skip), 1)
-            if isinstance(block, nn.Sequential):  # The last one ends in a 1 x 1 convolution.
-                return block[1](_block(block[0], image))
-            image = _block(block, image)
-        raise AssertionError("fastMRI's U-net ends in a sequence")
+
+def run(network: Unet, image: Tensor) -> Tensor:
+    """Output of fastMRI's U-net; on a CPU its layers run in channels-last memory.
+
+    Args:
+        network: the U-net, without dropout.
+        image: (slices, channels, height, width).
+    """
+    if image.device.type != "cpu":
+        return Unet.forward(network, image)
+    outputs = [_run_one(network, one) for one in image.split(1)]
+    return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
+def _run_one(network: Unet, image: Tensor) -> Tensor:
+    skips = []
+    for down in network.down_sample_layers:
+        image = _block(down, image)
+        skips.append(image)
+        image = F.avg_pool2d(image, 2)
+    image = _block(network.conv, image)
+    block: Any
+    for up, block in zip(network.up_transpose_conv, network.up_conv, strict=True):
+        skip = skips.pop()
+        image = _norm(cast(Any, up).layers[0](image))
+        bottom, right = skip.shape[-2] - image.shape[-2], skip.shape[-1] - image.shape[-1]
+        if bottom or right:
+            image = F.pad(image, (0, right, 0, bottom), "reflect")
+        image = torch.cat((image, skip), 1)
+        if isinstance(block, nn.Sequential):  # The last one ends in a 1 x 1 convolution.
+            return block[1](_block(block[0], image))
+        image = _block(block, image)
+    raise AssertionError("fastMRI's U-net ends in a sequence")
 
 
 def _block(block: Any, image: Tensor) -> Tensor:

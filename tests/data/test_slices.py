@@ -130,9 +130,9 @@ def counting(monkeypatch):
     calls = []
     original = slices.prepare
 
-    def prepare(file, volume, index):
+    def prepare(file, volume, index, full_readout):
         calls.append((volume.name, index))
-        return original(file, volume, index)
+        return original(file, volume, index, full_readout)
 
     monkeypatch.setattr(slices, "prepare", prepare)
     return calls
