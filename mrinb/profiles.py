@@ -39,6 +39,8 @@ class Profile(NamedTuple):
         networks: size and training of each network.
         models: networks that a chapter about all of them runs if it is not told which.
         exhibit_slices: slices of a distribution that the comparer shows.
+        patches: patches of every split whose similarity is measured (Appendix D).
+        embedder_size: pixels a side to which they are enlarged for EfficientNet-Lite0.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Profile(NamedTuple):
     networks: Mapping[str, Network]
     models: tuple[str, ...]
     exhibit_slices: int
+    patches: int = 256
+    embedder_size: int = 112
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -93,7 +97,7 @@ PROFILES = {
                 "vit": _vit(8, 64, 4, 2, 64, 6),
                 "varnet": _varnet(2, 2, 2, 0, 3),
             },
-            ("unet",), 2,
+            ("unet",), 2, patches=48,
         ),
         Profile(
             "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,
@@ -111,7 +115,7 @@ PROFILES = {
                 "vit": _vit(10, 396, 9, 4, 320, 60),
                 "varnet": _varnet(8, 12, 9, 1, 60),
             },
-            _ALL, 4,
+            _ALL, 4, patches=2048, embedder_size=224,
         ),
     )
 }  # fmt: skip

@@ -214,3 +214,82 @@ class ExhibitSpec(Spec):
     def option(self, name: str) -> Any:
         """Value of one option."""
         return dict(self.options)[name]
+
+
+class EmbedderSpec(Spec):
+    """A network whose features measure similarity (Appendix D).
+
+    Attributes:
+        name: ``clip-vit-b-16-datacomp`` or ``efficientnet-lite0``.
+        weights: first 16 hexadecimal digits of the SHA-256 of its weights.
+        size: pixels a side that it is given.
+        version: version of preprocessing and features.
+        path: file of weights that the user gave; it is not part of the key.
+    """
+
+    kind: ClassVar[str] = "embedder"
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
+    name: str
+    weights: str
+    size: int
+    version: int = 1
+    path: str = ""
+
+
+class FeatureSpec(Spec):
+    """Features of random patches of one split's ground truths.
+
+    Attributes:
+        data: the split.
+        embedder: the network.
+        patch: pixels a side.
+        count: number of patches.
+        seed: seed of the draws.
+        foreground: version of the mask that tells patches of the body from those of air.
+        version: version of the draws.
+    """
+
+    kind: ClassVar[str] = "features"
+    data: DataSpec
+    embedder: EmbedderSpec
+    patch: int
+    count: int
+    seed: int = 0
+    foreground: int = 1
+    version: int = 1
+
+
+class SimilaritySpec(Spec):
+    """Nearest-neighbour similarity of test patches to a training pool.
+
+    Attributes:
+        test: features of the test splits.
+        pool: the training pool's expanded string form.
+        train: features of the train splits of the pool's distributions, in catalogue order.
+        counts: numbers of training patches at which it is measured, beside all there are.
+        seed: seed of the pool's subsample; 0 for a pool without one.
+        version: version of the search.
+    """
+
+    kind: ClassVar[str] = "similarity"
+    test: tuple[FeatureSpec, ...]
+    pool: str
+    train: tuple[FeatureSpec, ...]
+    counts: tuple[int, ...] = ()
+    seed: int = 0
+    version: int = 1
+
+
+class MatchSpec(Spec):
+    """Pictures of some test patches and of their nearest neighbours in a pool.
+
+    Attributes:
+        similarity: the search.
+        shown: number of test patches, from each test split in turn.
+        version: version of the pictures.
+    """
+
+    kind: ClassVar[str] = "matches"
+    similarity: SimilaritySpec
+    shown: int
+    version: int = 1
