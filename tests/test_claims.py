@@ -321,4 +321,65 @@ def test_summary_has_one_row_a_verdict():
 def test_every_claim_says_what_it_claims_and_how_it_is_judged():
     for claim in claims.CLAIMS.values():
         assert claim.statement.endswith(".") and claim.paper and claim.rule.startswith("holds if")
-        assert claim.chapter in {"01", "03"}
+        assert claim.chapter in {"01", "03", "04", "A", "B", "C", "D"}
+
+
+FOLDS = ("2-fold", "4-fold", "8-fold", "16-fold")
+FOUR = {
+    **{fold: {"2-fold": 0.90, "4-fold": 0.88, "8-fold": 0.84, "16-fold": 0.80, "3-fold": 0.86}
+       for fold in FOLDS},
+    "all four": {"2-fold": 0.899, "4-fold": 0.88, "8-fold": 0.84, "16-fold": 0.80, "3-fold": 0.87},
+}  # fmt: skip
+
+
+def accelerations(means):
+    """A table as of Table 2: every target has its own acceleration."""
+    scores = pd.concat(
+        [
+            table({p: {t: on[t]} for p, on in means.items()}, shift="", **QUIET).assign(
+                acceleration=int(t.partition("-")[0])
+            )
+            for t in (*FOLDS, "3-fold")
+        ]
+    )
+    return scores.reset_index(drop=True)
+
+
+def test_a_network_for_all_accelerations_is_judged_at_each():
+    verdict = claims.check("all-accelerations-equal-separate", accelerations(FOUR))
+    assert verdict.verdict == "holds" and verdict.margin == claims.MARGIN
+    assert [(e.target, e.b) for e in verdict.effects[::2]] == [(f, f) for f in FOLDS]
+    worse = {**FOUR, "all four": {**FOUR["all four"], "16-fold": 0.78}}
+    verdict = claims.check("all-accelerations-equal-separate", accelerations(worse))
+    assert verdict.verdict == "does not hold" and verdict.effects[-1].target == "16-fold"
+
+
+def test_the_best_single_acceleration_is_the_one_that_is_named():
+    scores = accelerations({**FOUR, "4-fold": {**FOUR["4-fold"], "3-fold": 0.88}})
+    check = [claims.check("all-accelerations-help-unseen", scores, best=b) for b in FOLDS[:2]]
+    assert [v.verdict for v in check] == ["holds", "does not hold"]
+    assert check[0].estimate == pytest.approx(0.01, abs=0.002)
+
+
+def test_one_target_has_one_acceleration():
+    scores = accelerations(FOUR)
+    mixed = scores.assign(target="P")
+    with pytest.raises(MrinbError, match="mixes accelerations on one target"):
+        claims.check("all-accelerations-help-unseen", mixed)
+
+
+def test_a_claim_about_matched_images_reads_matched_scores():
+    means = {"P_best": {"Q": 0.80}, "P": {"Q": 0.83}, "P, size of P_best": {"Q": 0.82}}
+    scores = table(means, shift="coils", **QUIET)
+    with pytest.raises(MrinbError, match="lacks column 'ssim_matched'"):
+        claims.check("diverse-helps-over-coils", scores)
+    # What matching adds to the narrow pool takes the whole advantage away.
+    gain = np.where(scores["pool"] == "P_best", 0.05, 0.0)
+    matched = {f"{m}_matched": scores[m] + gain for m in claims.METRICS}
+    scores = scores.assign(**matched)
+    for size in ("", "-same-size"):
+        verdict = claims.check(f"diverse-helps-over-coils{size}", scores)
+        assert verdict.verdict == "does not hold"
+        assert [e.metric for e in verdict.effects] == list(claims.MATCHED)
+        assert "difference in matched SSIM" in verdict.text
+    assert claims.check("diverse-helps-over-coils-unmatched", scores).verdict == "holds"
