@@ -290,6 +290,26 @@ def noise_ceiling(spec: ExhibitSpec, weights: Path | None, context: Context) -> 
     }
 
 
+def lines(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
+    """What the masks of a split's volumes keep.
+
+    Returns:
+        ``volume``, nominal ``acceleration``, lines ``acquired`` by a full scan, ``low`` fully
+        sampled ones, lines ``kept`` and ``effective`` acceleration (volumes,).
+    """
+    assert spec.data is not None
+    found = volumes(spec.data, context)
+    drawn = [masks.for_volume(spec.sampling, v.name, v.kspace_shape[-1], v.padding) for v in found]
+    return {
+        "volume": np.array([v.name for v in found]),
+        "acceleration": np.array([m.acceleration for m in drawn]),
+        "acquired": np.array([m.acquired for m in drawn]),
+        "low": np.array([m.low for m in drawn]),
+        "kept": np.array([int(m.lines.sum()) for m in drawn]),
+        "effective": np.array([m.effective for m in drawn]),
+    }
+
+
 def toy_risk(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
     """Section 3's toy problem: risk of the non-linear estimator over noise levels.
 
@@ -313,6 +333,7 @@ EXHIBITS: dict[str, Callable[[ExhibitSpec, Path | None, Context], Arrays]] = {
         real_head,
         noise_ceiling,
         toy_risk,
+        lines,
     )
 }
 

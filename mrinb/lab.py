@@ -71,6 +71,27 @@ class Runs:
         """Epochs before the last whose weights are kept."""
         return kept_epochs(next(iter(self.specs.values()))[0])[:-1]
 
+    def __or__(self, other: Runs) -> Runs:
+        """Both together, such as runs with other masks, to be scored side by side.
+
+        Raises:
+            MrinbError: they are of another model or other coils, or share a label.
+        """
+        if (self.model, self.coils) != (other.model, other.coils):
+            raise MrinbError(
+                f"runs of {self.model} with coils = {self.coils} and of {other.model} with "
+                f"coils = {other.coils} are scored on their own: evaluate them apart"
+            )
+        for label in self.specs:
+            if label in other.specs:
+                raise MrinbError(f"two groups of runs are called {label!r}: rename one")
+        return replace(
+            self,
+            pools={**self.pools, **other.pools},
+            specs={**self.specs, **other.specs},
+            slices={**self.slices, **other.slices},
+        )
+
 
 class Best(NamedTuple):
     """Which single distribution's networks do best on a pool (Section 4).
@@ -335,15 +356,18 @@ class Lab:
             metrics=tuple(sorted(metrics.VERSIONS.items())),
         )  # fmt: skip
 
-    def best_single(self, pool: Pool, on: Pool, model: str = "unet") -> Best:
+    def best_single(
+        self, pool: Pool, on: Pool, model: str = "unet", *, coils: int | None = None
+    ) -> Best:
         """Find the distribution of a pool whose networks do best on another pool (Section 4).
 
         Args:
             pool: P; one network is trained on each of its distributions and every seed.
             on: Q.
             model: the network; the paper takes the U-net.
+            coils: at most so many simulated coils; None is the profile's number.
         """
-        runs = self.train(model, {d: Pool.of(d) for d in pool.distributions})
+        runs = self.train(model, {d: Pool.of(d) for d in pool.distributions}, coils=coils)
         means = {}
         notes = []
         for split in ("test", "val"):
@@ -583,6 +607,28 @@ class Lab:
         )
         sigmas, risk, error = (arrays[name].tolist() for name in ("sigmas", "risk", "error"))
         return ToyData(n, d, sigmas, risk, error, words)
+
+    def lines(self, pool: Pool, accelerations: Sequence[int]) -> pd.DataFrame:
+        """How many lines of k-space the masks of a pool's test volumes keep.
+
+        Args:
+            pool: the pool; its zero-padded lines count on neither side.
+            accelerations: nominal accelerations.
+
+        Returns:
+            One row a nominal acceleration and test volume: ``acceleration``, ``volume``,
+            ``acquired`` lines of a full scan, ``low`` fully sampled ones in the centre, lines
+            ``kept`` in all, and ``effective`` acceleration.
+        """
+        data = [self.data(d, "test") for d in pool.distributions]
+        specs = [
+            replace(self, sampling=masks.sampling(a)).exhibit("lines", d)
+            for a in accelerations
+            for d in data
+        ]
+        table = pd.concat([pd.DataFrame(arrays) for arrays in self.show(specs)], ignore_index=True)
+        table.attrs["note"] = self.note(specs)
+        return table
 
     def _data_note(self, present: Iterable[str], wanted: Iterable[str]) -> dict[str, Any]:
         present = list(present)
