@@ -130,9 +130,9 @@ def words(spec: EmbedderSpec) -> str:
         MrinbError: there is no embedder of this name.
     """
     if spec.name == CLIP_NAME:
-        return "CLIP ViT-B/16 (DataComp)"
+        return "CLIP ViT-B/16 DataComp"
     if spec.name == LITE_NAME:
-        return f"EfficientNet-Lite0 (ImageNet) in place of CLIP, {spec.size} x {spec.size} pixels"
+        return "EfficientNet-Lite0 in place of CLIP"
     raise unknown("embedder", spec.name, (CLIP_NAME, LITE_NAME))
 
 

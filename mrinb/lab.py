@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mrinb import masks, metrics, parameters, runner
+from mrinb import embedders, masks, metrics, parameters, runner
+from mrinb import similarity as similarities
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.context import Context, cache_dir
 from mrinb.data.volumes import available, data_spec
@@ -29,7 +30,18 @@ from mrinb.pools import Pool
 from mrinb.profiles import Profile, profile
 from mrinb.recipes import pool_slices
 from mrinb.shifts import Shift
-from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, Spec, TrainSpec
+from mrinb.specs import (
+    DataSpec,
+    EvalSpec,
+    ExhibitSpec,
+    FeatureSpec,
+    MatchSpec,
+    ModelSpec,
+    SamplingSpec,
+    SimilaritySpec,
+    Spec,
+    TrainSpec,
+)
 from mrinb.store import Entry, seed_of
 from mrinb.training import LEARNING_RATES, kept_epochs, learning_rate_grid
 from mrinb.training import VERSION as TRAINER_VERSION
@@ -607,6 +619,106 @@ class Lab:
         )
         sigmas, risk, error = (arrays[name].tolist() for name in ("sigmas", "risk", "error"))
         return ToyData(n, d, sigmas, risk, error, words)
+
+    def similarity(
+        self, pools: Mapping[str, Pool], on: Pool, split: str = "test", *, clip_weights: str = ""
+    ) -> pd.DataFrame:
+        """Nearest-neighbour similarity of a pool's test patches to training pools (Appendix D).
+
+        Args:
+            pools: training pools by label.
+            on: the pool whose test patches are compared.
+            split: ``test`` or ``val``.
+            clip_weights: file with CLIP's weights; empty takes those that open_clip has kept, else
+                EfficientNet-Lite0 (always the latter where nothing may be computed).
+
+        Returns:
+            A tidy table, one row a test patch, pool and number of training patches: ``pool``,
+            ``pool_string``, ``contains`` (whether the pool has distributions that are tested) and
+            the columns of ``similarity.tidy``. ``attrs["note"]`` says where it comes from.
+
+        Raises:
+            MrinbError: there are no weights, or a pool has too few patches.
+        """
+        specs = self._similarities(pools, on, split, clip_weights)
+        entries = self._ensure(list(specs.values()))
+        arrays = {label: entries[spec].arrays("arrays") for label, spec in specs.items()}
+        same = similarities.same_number(
+            list(specs.values()), [a["compared"] for a in arrays.values()]
+        )
+        tested = set(on.distributions)
+        tables = [
+            similarities.tidy(spec, arrays[label], same).assign(
+                pool=label,
+                pool_string=str(pools[label]),
+                contains=bool(tested & set(pools[label].distributions)),
+            )
+            for label, spec in specs.items()
+        ]
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["note"] = self._similarity_note(list(specs.values()))
+        return table
+
+    def matches(
+        self, pools: Mapping[str, Pool], on: Pool, shown: int = 6, *, clip_weights: str = ""
+    ) -> Shown:
+        """Some test patches of a pool and the nearest patch in each training pool.
+
+        Args:
+            pools: training pools by label.
+            on: the pool whose test patches are shown, those of its distributions in turn.
+            shown: number of test patches.
+            clip_weights: as of ``similarity``.
+
+        Returns:
+            The arrays of ``similarity.matches`` by label of the pool, ``of`` and ``from`` as names
+            of distributions.
+        """
+        searches = self._similarities(pools, on, "test", clip_weights)
+        specs = {
+            label: MatchSpec(similarity=search, shown=shown, version=similarities.VERSION)
+            for label, search in searches.items()
+        }
+        entries = self._ensure(list(specs.values()))
+        arrays = {}
+        for label, spec in specs.items():
+            found = entries[spec].arrays("arrays")
+            for name, features in (("of", spec.similarity.test), ("from", spec.similarity.train)):
+                found[name] = np.array([f.data.distribution for f in features])[found[name]]
+            arrays[label] = found
+        return Shown(arrays, self._similarity_note(list(searches.values())))
+
+    def patches(self, distributions: Sequence[str]) -> Shown:
+        """Which patches of a test slice are kept, by distribution (see ``exhibits.patches``)."""
+        present = self._present(distributions)
+        specs = [self.exhibit("patches", self.data(d, "test"), slices=1) for d in present]
+        arrays = dict(zip(present, self.show(specs), strict=True))
+        return Shown(arrays, self._data_note(present, distributions))
+
+    def _similarities(
+        self, pools: Mapping[str, Pool], on: Pool, split: str, clip_weights: str
+    ) -> dict[str, SimilaritySpec]:
+        cached = self.context.compute != "never"
+        embedder = embedders.choose(clip_weights, self.profile.embedder_size, cached)
+
+        def features(name: str, split: str) -> FeatureSpec:
+            return similarities.feature_spec(self.data(name, split), embedder, self.profile.patches)
+
+        tests = tuple(features(d, split) for d in on.distributions)
+        return {
+            label: SimilaritySpec(
+                test=tests,
+                pool=pool.expanded(),
+                train=tuple(features(d, "train") for d in pool.distributions),
+                counts=similarities.counts(self.profile.patches),
+                subsample=self.seed if any(part.steps for part in pool.parts) else 0,
+                version=similarities.VERSION,
+            )
+            for label, pool in pools.items()
+        }
+
+    def _similarity_note(self, specs: Sequence[SimilaritySpec]) -> dict[str, Any]:
+        return {**self.note(specs), "embedder": embedders.words(specs[0].test[0].embedder)}
 
     def lines(self, pool: Pool, accelerations: Sequence[int]) -> pd.DataFrame:
         """How many lines of k-space the masks of a pool's test volumes keep.

@@ -53,6 +53,8 @@ TRIES = 30
 """Draws for each patch wanted of a volume; one whose slices are mostly air gives fewer."""
 ROWS, QUERIES = 8192, 1024
 """Features compared at once: 32 MB of cosines."""
+ALL, SAME = "all patches", "same number"
+"""How the patches that a pool is searched with are chosen."""
 FEATURES, PLACES = "features.npy", "places"
 """Files of an entry: float16 (patches, features), and where each patch lies."""
 
@@ -96,18 +98,18 @@ def patch_size(data: DataSpec) -> int:
     return max(1, round(PATCH * size / FULL_SIZE))
 
 
-def feature_spec(data: DataSpec, embedder: EmbedderSpec, count: int, seed: int = 0) -> FeatureSpec:
+def feature_spec(data: DataSpec, embedder: EmbedderSpec, count: int, draw: int = 0) -> FeatureSpec:
     """Describe the features of a split.
 
     Args:
         data: the split.
         embedder: the network.
         count: number of patches.
-        seed: seed of the draws.
+        draw: seed of the draws.
     """
     foreground = metrics.VERSIONS["ssim_foreground"]
     return FeatureSpec(
-        data=data, embedder=embedder, patch=patch_size(data), count=count, seed=seed,
+        data=data, embedder=embedder, patch=patch_size(data), count=count, draw=draw,
         foreground=foreground, version=VERSION,
     )  # fmt: skip
 
@@ -226,7 +228,7 @@ def features(
     turns = _in_turn(volumes(spec.data, context), spec.count)
     rows: list[tuple[int, Patch, np.ndarray]] = []
     for done, (volume, count) in enumerate(turns):
-        found, images = sample(volume, spec.patch, count, spec.seed)
+        found, images = sample(volume, spec.patch, count, spec.draw)
         rows += zip(range(count), found, embedder.features(images), strict=False)
         if progress:
             progress(done + 1, len(turns))
@@ -371,7 +373,7 @@ def _members(spec: SimilaritySpec, context: Context) -> set[tuple[str, str, int]
     """Distribution, volume and slice of everything that a run on the pool trains on."""
     data = tuple(f.data for f in spec.train)
     run = TrainSpec(
-        pool=spec.pool, data=data, model=ModelSpec(name="unet"), epochs=1, seed=spec.seed
+        pool=spec.pool, data=data, model=ModelSpec(name="unet"), epochs=1, seed=spec.subsample
     )
     found = {d.distribution: volumes(d, context) for d in data}
     return {(v.distribution, v.name, i) for v, i in select(run, found)}
@@ -413,6 +415,64 @@ def matches(
         "of": np.array([i for i, _ in shown], np.int8),
         "from": np.array([split for split, _ in near], np.int8),
     }
+
+
+def tidy(spec: SimilaritySpec, arrays: Mapping[str, np.ndarray], same: int) -> pd.DataFrame:
+    """Similarities as a table, one row a test patch and number of training patches.
+
+    Args:
+        spec: the search.
+        arrays: first result of ``similarity``.
+        same: the number at which all pools are compared.
+
+    Returns:
+        Columns ``rule`` (``ALL``, ``SAME``, or empty for other numbers), ``compared`` (number of
+        training patches), ``distribution`` and ``subject`` of the test patch, ``similarity``.
+    """
+    names = np.array([f.data.distribution for f in spec.test])
+    base = pd.DataFrame(
+        {"distribution": names[arrays["distribution"]], "subject": arrays["subject"]}
+    )
+    counts = [*spec.counts, None]
+    return pd.concat(
+        [
+            base.assign(rule=rule, compared=int(compared), similarity=values.astype(float))
+            for count, compared, values in zip(
+                counts, arrays["compared"], arrays["similarity"], strict=True
+            )
+            for rule in [ALL if count is None else SAME if count == same else ""]
+        ],
+        ignore_index=True,
+    )
+
+
+def counts(patches: int) -> tuple[int, ...]:
+    """Numbers of patches at which similarity is measured: an eighth to four times those of a split.
+
+    Args:
+        patches: patches of each split.
+    """
+    return tuple(sorted({max(1, round(patches * 2.0**power)) for power in range(-3, 3)}))
+
+
+def same_number(specs: Sequence[SimilaritySpec], compared: Sequence[np.ndarray]) -> int:
+    """The largest number of patches that every pool has.
+
+    Args:
+        specs: searches with the same ``counts``.
+        compared: how many patches each looked at, for each of them.
+
+    Raises:
+        MrinbError: a pool has fewer than the smallest number.
+    """
+    reached = [n for i, n in enumerate(specs[0].counts) if all(c[i] == n for c in compared)]
+    if not reached:
+        fewest = int(np.argmin([c[-1] for c in compared]))
+        raise MrinbError(
+            f"pool {specs[fewest].pool} gave {compared[fewest][-1]} patches: too few to compare "
+            "pools at the same number; take more of its slices"
+        )
+    return max(reached)
 
 
 def _places(folders: Mapping[FeatureSpec, Path], spec: FeatureSpec) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 Split = Literal["train", "val", "test"]
+Coil = Literal["multi", "single"]
 
 
 class Spec(BaseModel):
@@ -81,14 +82,18 @@ class DataSpec(Spec):
         simulator: how simulated files are made, or None for files found in a data root.
         digest: digest of the files found (name, size, header, max), or None if simulated.
         limit: at most so many slices, whole volumes in seeded order; None keeps all.
+        coil: ``multi``, or ``single`` for the emulated single-coil track, whose target is
+            ``reconstruction_esc``.
     """
 
     kind: ClassVar[str] = "data"
+    later: ClassVar[frozenset[str]] = frozenset({"coil"})
     distribution: str
     split: Split
     simulator: SimulatorSpec | None = None
     digest: str | None = None
     limit: int | None = None
+    coil: Coil = "multi"
 
     @property
     def simulated(self) -> bool:
@@ -244,7 +249,7 @@ class FeatureSpec(Spec):
         embedder: the network.
         patch: pixels a side.
         count: number of patches.
-        seed: seed of the draws.
+        draw: seed of the draws.
         foreground: version of the mask that tells patches of the body from those of air.
         version: version of the draws.
     """
@@ -254,7 +259,7 @@ class FeatureSpec(Spec):
     embedder: EmbedderSpec
     patch: int
     count: int
-    seed: int = 0
+    draw: int = 0
     foreground: int = 1
     version: int = 1
 
@@ -267,7 +272,7 @@ class SimilaritySpec(Spec):
         pool: the training pool's expanded string form.
         train: features of the train splits of the pool's distributions, in catalogue order.
         counts: numbers of training patches at which it is measured, beside all there are.
-        seed: seed of the pool's subsample; 0 for a pool without one.
+        subsample: seed of the pool's subsample; 0 for a pool without one.
         version: version of the search.
     """
 
@@ -276,7 +281,7 @@ class SimilaritySpec(Spec):
     pool: str
     train: tuple[FeatureSpec, ...]
     counts: tuple[int, ...] = ()
-    seed: int = 0
+    subsample: int = 0
     version: int = 1
 
 

@@ -93,7 +93,7 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     Args:
         note: ``simulated``, ``profile``, ``seeds`` and ``key``, as in ``attrs["note"]`` of a table;
             no seeds where nothing was trained. Where it has ``missing``, these are distributions
-            that the user's files lack.
+            that the user's files lack; ``embedder`` is the network that measured similarity.
         names: whether missing distributions are named, which takes room, or only counted.
 
     Raises:
@@ -110,7 +110,8 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     seeds = f"seed{'s' * (count != 1)} {listed}" if count else ""
     lack = note.get("missing", ())
     missing = f"not in data_root: {', '.join(lack) if names else f'{len(lack)} distributions'}"
-    words = (kind, f"{note['profile']} profile", seeds, f"key {note['key']}", missing * bool(lack))
+    profile, key = f"{note['profile']} profile", f"key {note['key']}"
+    words = (kind, profile, seeds, note.get("embedder", ""), key, missing * bool(lack))
     return " | ".join(filter(None, words))
 
 
