@@ -9,17 +9,21 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from scatter_data import scatter_data
 from widget_data import MODELS, POOLS, SHAPE, exhibit, phantom, view
 
 from mrinb.errors import MrinbError
-from mrinb.widgets import CompareData, Comparer, MaskExplorer, Toy, ToyData, host
+from mrinb.widgets import CompareData, Comparer, MaskExplorer, Scatter, Toy, ToyData, host
 from mrinb.widgets.mask_explorer import MAX_COILS, compress, inverse_dft, rss
 
 SIMPLE_TOY = ToyData(10, 2, [0.1, 0.2, 0.3, 0.4], [0.1] * 4, [0.01] * 4, ["a note"])
 
 
 def widgets():
-    return [Comparer(exhibit()), MaskExplorer(phantom()), Toy(SIMPLE_TOY)]
+    return [
+        *(Comparer(exhibit()), MaskExplorer(phantom())),
+        *(Scatter(scatter_data()), Toy(SIMPLE_TOY)),
+    ]
 
 
 def decoded(uri: str) -> np.ndarray:

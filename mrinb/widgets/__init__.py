@@ -2,6 +2,18 @@
 
 from mrinb.widgets.compare import CompareData, Comparer, View
 from mrinb.widgets.mask_explorer import MaskExplorer
+from mrinb.widgets.scatter import Line, Point, Scatter, ScatterData
 from mrinb.widgets.toy import Toy, ToyData
 
-__all__ = ["CompareData", "Comparer", "MaskExplorer", "Toy", "ToyData", "View"]
+__all__ = [
+    "CompareData",
+    "Comparer",
+    "Line",
+    "MaskExplorer",
+    "Point",
+    "Scatter",
+    "ScatterData",
+    "Toy",
+    "ToyData",
+    "View",
+]

@@ -4,82 +4,20 @@ const SIDES = ["left", "right"];
 const FIXED = { "ground-truth": "Ground truth", "zero-filled": "Zero-filled" };
 const MAX_ZOOM = 16;
 
-// Stops of a perceptually even colour scale, black to pale yellow, for the error map.
-const HEAT = [
-  [0, 0, 4], [27, 12, 65], [74, 12, 107], [120, 28, 109], [165, 44, 96],
-  [207, 68, 70], [237, 105, 37], [251, 155, 6], [247, 209, 61], [252, 255, 164],
-];
-const HEAT_TABLE = Array.from({ length: 256 }, (_, value) => {
-  const at = (value / 255) * (HEAT.length - 1);
-  const low = Math.min(Math.floor(at), HEAT.length - 2);
-  return HEAT[low].map((from, i) => Math.round(from + (HEAT[low + 1][i] - from) * (at - low)));
-});
-const HEAT_CSS = `linear-gradient(to right, ${HEAT.map((rgb) => `rgb(${rgb})`).join(", ")})`;
-
 /** Decoded sheets of the exhibit, loaded when first asked for. */
 function library(exhibit) {
-  const ready = new Map(); // piece -> {side: bitmap}
-  const asked = new Map();
-  async function load(piece) {
-    const sheets = piece.sheets ?? (await sidecar(piece.key, piece.src));
-    const bitmaps = await Promise.all(Object.values(sheets).map(bitmap));
-    ready.set(piece, Object.fromEntries(Object.keys(sheets).map((side, i) => [side, bitmaps[i]])));
-  }
-  function ask(piece) {
-    if (!asked.has(piece)) {
-      const loading = load(piece);
-      loading.catch(() => asked.delete(piece));
-      asked.set(piece, loading);
-    }
-    return asked.get(piece);
-  }
+  const { ready, ask, sheet } = shelf();
   return {
     pieces: (view, model) => [exhibit.views[view].base, exhibit.views[view].models[model]],
-    ready: (pieces) => pieces.every((piece) => ready.has(piece)),
+    ready: (pieces) => pieces.every(ready),
     ask: (pieces) => Promise.all(pieces.map(ask)),
-    sheet: (pieces, side) => pieces.map((piece) => ready.get(piece)?.[side]).find(Boolean),
+    sheet: (pieces, side) => pieces.map((piece) => sheet(piece, side)).find(Boolean),
     /** Decode what is in the page already, so that showing it later is immediate. */
     warm() {
       for (const view of exhibit.views) {
         for (const piece of [view.base, ...Object.values(view.models)]) if (piece.sheets) ask(piece);
       }
     },
-  };
-}
-
-/** Slices cut from sheets, as they are or as error maps, a few kept. */
-function slicer() {
-  const kept = new Map();
-  function pixels(sheet, index, width, height) {
-    const canvas = blank(width, height);
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(sheet, 0, -index * height);
-    return { canvas, context, data: context.getImageData(0, 0, width, height) };
-  }
-  function errorMap(sheet, target, index, width, height, gain) {
-    const image = pixels(sheet, index, width, height);
-    const truth = pixels(target, index, width, height).data.data;
-    const data = image.data.data;
-    for (let i = 0; i < data.length; i += 4) {
-      const [r, g, b] = HEAT_TABLE[Math.min(255, Math.abs(data[i] - truth[i]) * gain)];
-      data[i] = r;
-      data[i + 1] = g;
-      data[i + 2] = b;
-    }
-    image.context.putImageData(image.data, 0, 0);
-    return image.canvas;
-  }
-  return (key, sheet, target, index, { width, height }, gain) => {
-    if (!kept.has(key)) {
-      if (kept.size >= 48) kept.delete(kept.keys().next().value);
-      kept.set(
-        key,
-        gain
-          ? errorMap(sheet, target, index, width, height, gain)
-          : pixels(sheet, index, width, height).canvas,
-      );
-    }
-    return kept.get(key);
   };
 }
 
@@ -474,7 +412,8 @@ function render({ model, el }) {
     for (const side of SIDES) {
       const id = model.get(side);
       const key = JSON.stringify([view, name, id, index, gainNow]);
-      const picture = slice(key, books.sheet(pieces, id), target, index, shown, gainNow);
+      const from = { sheet: books.sheet(pieces, id), index };
+      const picture = slice(key, from, { sheet: target, index }, shown, gainNow);
       context.save();
       context.beginPath();
       if (side === "left") context.rect(0, 0, split, canvas.height);
@@ -519,19 +458,6 @@ function render({ model, el }) {
     model.off("change", update);
     resized.disconnect();
   };
-}
-
-function numberField(key, trait, low, high) {
-  return {
-    key,
-    trait,
-    write: (value) => String(+value.toFixed(3)),
-    read: (text) => (text !== "" && Number.isFinite(+text) ? clamp(+text, low, high) : undefined),
-  };
-}
-
-function flagField(key, trait) {
-  return { key, trait, write: (value) => (value ? "1" : "0"), read: (text) => text === "1" };
 }
 
 export default { render };

@@ -18,10 +18,10 @@ from mrinb.widgets.host import (
     one_of,
     preview_png,
     shared,
+    sheet,
     style_source,
     to_uint8,
     upright,
-    webp_uri,
 )
 
 GROUND_TRUTH = "ground-truth"
@@ -259,17 +259,6 @@ def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]
     if state.get("gain", GAINS[0]) not in GAINS:
         raise MrinbError(f"gain must be one of {', '.join(map(str, GAINS))}")
     return state
-
-
-def sheet(images: np.ndarray, white: np.ndarray) -> str:
-    """Return slices as one lossless image, stacked from top to bottom, as a data URI.
-
-    Args:
-        images: shape ``(slices, height, width)``.
-        white: the value shown white, shape ``(slices,)``.
-    """
-    stack = upright(to_uint8(images, white))
-    return webp_uri(stack.reshape(-1, stack.shape[-1]))
 
 
 def pack(data: CompareData, sidecars: Sidecars | None, first: tuple[int, str]) -> dict[str, Any]:

@@ -90,6 +90,50 @@ function fit(canvas) {
   return canvas.getContext("2d");
 }
 
+// Stops of a perceptually even colour scale, black to pale yellow, for the error map.
+const HEAT = [
+  [0, 0, 4], [27, 12, 65], [74, 12, 107], [120, 28, 109], [165, 44, 96],
+  [207, 68, 70], [237, 105, 37], [251, 155, 6], [247, 209, 61], [252, 255, 164],
+];
+const HEAT_TABLE = Array.from({ length: 256 }, (_, value) => {
+  const at = (value / 255) * (HEAT.length - 1);
+  const low = Math.min(Math.floor(at), HEAT.length - 2);
+  return HEAT[low].map((from, i) => Math.round(from + (HEAT[low + 1][i] - from) * (at - low)));
+});
+const HEAT_CSS = `linear-gradient(to right, ${HEAT.map((rgb) => `rgb(${rgb})`).join(", ")})`;
+
+/** Slices cut from sheets, as they are or as maps of |image - truth| x gain, a few kept. */
+function slicer() {
+  const kept = new Map();
+  function pixels({ sheet, index }, { width, height }) {
+    const canvas = blank(width, height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(sheet, 0, -index * height);
+    return { canvas, context, data: context.getImageData(0, 0, width, height) };
+  }
+  function errorMap(from, truth, size, gain) {
+    const image = pixels(from, size);
+    const reference = pixels(truth, size).data.data;
+    const data = image.data.data;
+    for (let i = 0; i < data.length; i += 4) {
+      const [r, g, b] = HEAT_TABLE[Math.min(255, Math.abs(data[i] - reference[i]) * gain)];
+      data[i] = r;
+      data[i + 1] = g;
+      data[i + 2] = b;
+    }
+    image.context.putImageData(image.data, 0, 0);
+    return image.canvas;
+  }
+  /** `from` and `truth` are {sheet, index}, where the slice lies; gain 0 shows the image itself. */
+  return (key, from, truth, size, gain) => {
+    if (!kept.has(key)) {
+      if (kept.size >= 48) kept.delete(kept.keys().next().value);
+      kept.set(key, gain ? errorMap(from, truth, size, gain) : pixels(from, size).canvas);
+    }
+    return kept.get(key);
+  };
+}
+
 // --- sidecars: classic scripts, which load from disk too ------------------------------------------
 
 const sidecars = (window.__mrinb_sidecars ??= { loaded: new Map(), asked: new Map() });
@@ -112,6 +156,29 @@ function sidecar(key, src) {
     sidecars.asked.set(key, asked);
   }
   return sidecars.asked.get(key);
+}
+
+/** Decoded sheets by piece: {sheets: {name: data URI}} in the page, or {key, src} in a sidecar. */
+function shelf() {
+  const decoded = new Map(); // piece -> {name: bitmap}
+  const asked = new Map();
+  async function load(piece) {
+    const sheets = piece.sheets ?? (await sidecar(piece.key, piece.src));
+    const bitmaps = await Promise.all(Object.values(sheets).map(bitmap));
+    decoded.set(piece, Object.fromEntries(Object.keys(sheets).map((name, i) => [name, bitmaps[i]])));
+  }
+  return {
+    ready: (piece) => decoded.has(piece),
+    sheet: (piece, name) => decoded.get(piece)?.[name],
+    ask(piece) {
+      if (!asked.has(piece)) {
+        const loading = load(piece);
+        loading.catch(() => asked.delete(piece));
+        asked.set(piece, loading);
+      }
+      return asked.get(piece);
+    },
+  };
 }
 
 // --- state in the page's address ------------------------------------------------------------------
@@ -188,6 +255,19 @@ function bindAddress(model, root, fields) {
     timer = setTimeout(write, 150);
   });
   return { link: () => `${location.href.split("#")[0]}#${entry()}` };
+}
+
+function numberField(key, trait, low, high) {
+  return {
+    key,
+    trait,
+    write: (value) => String(+value.toFixed(3)),
+    read: (text) => (text !== "" && Number.isFinite(+text) ? clamp(+text, low, high) : undefined),
+  };
+}
+
+function flagField(key, trait) {
+  return { key, trait, write: (value) => (value ? "1" : "0"), read: (text) => text === "1" };
 }
 
 /** A button that copies the link, with what happened said beside it. */

@@ -162,6 +162,17 @@ def webp_uri(image: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def sheet(images: np.ndarray, white: np.ndarray) -> str:
+    """Return slices as one lossless image, stacked from top to bottom, as a data URI.
+
+    Args:
+        images: shape ``(slices, height, width)``.
+        white: the value shown white, shape ``(slices,)``.
+    """
+    stack = upright(to_uint8(images, white))
+    return webp_uri(stack.reshape(-1, stack.shape[-1]))
+
+
 def preview_png(image: np.ndarray) -> str:
     """Return a PNG of one grey image as a data URI.
 
