@@ -133,3 +133,39 @@ def test_bad_parameters_are_one_line(values, words, tmp_path):
         Lab.from_parameters(namespace, "03", {"pool": Pool.parse})
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_several_masks_are_scored_side_by_side(lab):
+    P = Pool.of(PD)
+    two, both = (
+        lab.train("unet", {label: P}, 1, sampling=masks.sampling(*accelerations))
+        for label, accelerations in (("2-fold", (2,)), ("both", (2, 8)))
+    )
+    runs = two | both
+    assert list(runs.specs) == ["2-fold", "both"]
+    assert runs.specs["both"][0].sampling.accelerations == (2, 8)
+    scores = lab.evaluate(runs, {"8-fold": P}, sampling=masks.sampling(8))
+    assert set(scores["acceleration"]) == {8}
+    assert scores.groupby("pool").size().to_dict() == {"2-fold": 2, "both": 2, "zero-filled": 2}
+    with pytest.raises(MrinbError, match="two groups of runs are called '2-fold'"):
+        runs | two
+    with pytest.raises(MrinbError, match="coils = 1"):
+        two | lab.train("unet", {"other": P}, 1, coils=1)
+
+
+def test_lines_that_masks_keep_are_those_that_the_scores_are_of(lab, scores):
+    lines = lab.lines(Pool.of(PD), (2, 4))
+    assert lines["acceleration"].tolist() == [2, 4]
+    assert lines["kept"].tolist() == sorted(lines["kept"], reverse=True)
+    assert (lines["acquired"] / lines["kept"]).tolist() == lines["effective"].tolist()
+    four = scores.loc[scores["target"] == "P", "effective_acceleration"]
+    assert set(four) == {lines["effective"].iloc[1]}
+
+
+def test_the_best_single_distribution_is_found_at_other_coils(lab):
+    best = lab.best_single(Pool.of(PD), Pool.of(PDFS), coils=1)
+    assert best.by_test == best.by_validation == PD
+    kept = {(i["kind"], i["key"]) for i in json.loads(
+        (lab.context.store / "chapters" / "03-tiny.json").read_text())}  # fmt: skip
+    one_coil = lab.train("unet", {PD: Pool.of(PD)}, coils=1).specs[PD]
+    assert {("eval", lab._eval(run, lab.data(PDFS, "val", 1)).key) for run in one_coil} <= kept
