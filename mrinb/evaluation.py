@@ -19,7 +19,7 @@ from mrinb.data.volumes import Item, Volume, volumes
 from mrinb.devices import keep_memory, torch_device
 from mrinb.errors import MrinbError, unknown
 from mrinb.models import Measured, Reconstructor, build
-from mrinb.specs import EvalSpec, SamplingSpec, TrainSpec
+from mrinb.specs import EvalSpec, ModelSpec, SamplingSpec, TrainSpec
 from mrinb.training import load_weights
 
 Progress = Callable[[int, int], None]
@@ -53,11 +53,11 @@ def evaluate(
     context: Context,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Score a network, or the zero-filled reconstruction, on every slice of a split.
+    """Score a network, an untrained method or zero-filling on every slice of a split.
 
     Args:
         spec: what is evaluated.
-        weights: the checkpoint, or None for the zero-filled reconstruction.
+        weights: the checkpoint, or None where nothing was trained.
         context: where the data are and the device.
         progress: called with volumes done and volumes in all.
 
@@ -76,7 +76,8 @@ def evaluate(
         raise MrinbError(f"no {spec.data.split} slices of {spec.data.distribution} to evaluate")
     tables: list[pd.DataFrame] = []
     done: set[Path] = set()
-    for part in reconstructions(spec.train, weights, items, spec.sampling, context):
+    by = spec.method or spec.train
+    for part in reconstructions(by, weights, items, spec.sampling, context):
         tables.append(_table(part, spec))
         done.add(part.volume.path)
         if progress:
@@ -85,7 +86,7 @@ def evaluate(
 
 
 def reconstruct(
-    train: TrainSpec | None,
+    by: TrainSpec | ModelSpec | None,
     weights: Path | None,
     items: Sequence[Item],
     sampling: SamplingSpec,
@@ -94,8 +95,8 @@ def reconstruct(
     """Reconstruct chosen slices, each with its volume's mask.
 
     Args:
-        train: the run that made the network, or None for the zero-filled reconstruction.
-        weights: the network's checkpoint, None if ``train`` is.
+        by: the run that made the network, an untrained method, or None for zero-filling.
+        weights: the network's checkpoint, None where nothing was trained.
         items: volumes and slices.
         sampling: the masks, which follow from the volumes' names.
         context: where the data are and the device.
@@ -104,14 +105,14 @@ def reconstruct(
         Images of float32 (height, width) in the target's units, in the order of ``items``.
     """
     images: dict[tuple[Path, int], np.ndarray] = {}
-    for part in reconstructions(train, weights, items, sampling, context):
+    for part in reconstructions(by, weights, items, sampling, context):
         for index, image in zip(part.indices, part.output.cpu().numpy(), strict=True):
             images[part.volume.path, index] = image
     return [images[volume.path, index] for volume, index in items]
 
 
 def reconstructions(
-    train: TrainSpec | None,
+    by: TrainSpec | ModelSpec | None,
     weights: Path | None,
     items: Sequence[Item],
     sampling: SamplingSpec,
@@ -125,7 +126,7 @@ def reconstructions(
     """
     keep_memory()
     device = torch_device(context.device)
-    network = _network(train, weights, device)
+    network = _network(by, weights, device)
     for _, group in groupby(items, key=lambda item: item[0].path):
         members = list(group)
         full = network is not None and network.full_readout
@@ -144,13 +145,15 @@ def reconstructions(
 
 
 def _network(
-    train: TrainSpec | None, weights: Path | None, device: torch.device
+    by: TrainSpec | ModelSpec | None, weights: Path | None, device: torch.device
 ) -> Reconstructor | None:
-    if train is None:
+    if by is None:
         return None
+    if isinstance(by, ModelSpec):
+        return build(by).eval()
     if weights is None:
-        raise MrinbError(f"run {train.key} has no weights here: train it first")
-    network = build(train.model)
+        raise MrinbError(f"run {by.key} has no weights here: train it first")
+    network = build(by.model)
     load_weights(network, weights)
     network.place(device)
     return network.eval()
@@ -182,6 +185,8 @@ def _check(spec: EvalSpec, weights: Path | None) -> None:
             raise MrinbError(
                 f"metric {name} is version {metrics.VERSIONS[name]} here, not {version}"
             )
+    if spec.train is not None and spec.method is not None:
+        raise MrinbError(f"evaluation {spec.key} names a training run and {spec.method.name}")
     if (spec.train is None) != (weights is None):
         raise MrinbError("an evaluation needs weights where it names a training run, else none")
 

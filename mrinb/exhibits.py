@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from matplotlib import cbook
 
-from mrinb import masks, metrics, toy
+from mrinb import masks, metrics, similarity, toy
 from mrinb.catalogue import distribution
 from mrinb.context import Context
 from mrinb.data.simulate import acquire
@@ -125,7 +125,7 @@ def reference(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arra
 
 
 def reconstruction(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
-    """One run's reconstructions of the same slices as ``reference``, with scores.
+    """Reconstructions, by one run or an untrained method, of the same slices as ``reference``, with scores.
 
     Returns:
         ``image`` uint8 (slices, height, width), ``white``, ``ssim`` and ``psnr`` (slices,).
@@ -133,7 +133,9 @@ def reconstruction(spec: ExhibitSpec, weights: Path | None, context: Context) ->
     items = _items(spec, context)
     data = _loaded(items, context)
     targets = np.stack([d.target.numpy() for d in data])
-    images = np.stack(reconstruct(spec.train, weights, items, spec.sampling, context))
+    images = np.stack(
+        reconstruct(spec.method or spec.train, weights, items, spec.sampling, context)
+    )
     white = _white(targets)
     pictures = Pictures.of(images, white)
     return {"image": pictures.images, "white": white, **_scores(images, targets, data)}
@@ -290,6 +292,21 @@ def noise_ceiling(spec: ExhibitSpec, weights: Path | None, context: Context) -> 
     }
 
 
+def patches(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
+    """Which patches Appendix D keeps: a slice, its foreground, and candidates in and out.
+
+    Returns:
+        ``image`` uint8 (height, width), ``foreground`` (height, width), ``kept`` and ``discarded``
+        first rows and columns (patches, 2), and the ``patch``'s side in pixels.
+    """
+    assert spec.data is not None
+    volume, index = _items(spec, context)[-1]
+    side = similarity.patch_size(spec.data)
+    chosen = similarity.choice(volume, index, side)
+    arrays = {**chosen._asdict(), "patch": np.array(side)}
+    return arrays | {"foreground": chosen.foreground.astype(np.uint8)}
+
+
 def lines(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
     """What the masks of a split's volumes keep.
 
@@ -332,6 +349,7 @@ EXHIBITS: dict[str, Callable[[ExhibitSpec, Path | None, Context], Arrays]] = {
         spectrum,
         real_head,
         noise_ceiling,
+        patches,
         toy_risk,
         lines,
     )

@@ -370,13 +370,26 @@ def _train_cost(spec: TrainSpec, context: Context) -> Cost:
 def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
     size = _size(spec.data)
     units = split_slices(spec.data, context) + 4  # and opening files, loading weights
+    if spec.method is not None:
+        return _method_cost(spec.method, spec.data, units)
     if spec.train is None:
         return Cost(f"eval/zero-filled/{size}", units, 0.01 * (size / 96) ** 2)
     model = spec.train.model
     return Cost(_group("eval", model, size, context), units, 0.5 * _step_s(model, size, context))
 
 
+def _method_cost(method: ModelSpec, data: DataSpec, slices: int) -> Cost:
+    """Of an untrained method: iterations cost the same whatever the other options."""
+    size, single = _size(data), data.coil == "single"
+    coils = 1 if single else data.simulator.coils if data.simulator else 15
+    iterations = dict(method.options).get("iterations", 100)
+    group = f"eval/{method.name}/{coils}/{size}/cpu"
+    return Cost(group, slices * iterations, 4e-4 * (1 + coils / 2) * (size / 96) ** 2)
+
+
 def _exhibit_cost(spec: ExhibitSpec, context: Context) -> Cost:
+    if spec.method is not None and spec.data is not None:
+        return _method_cost(spec.method, spec.data, spec.option("slices") + 4)
     return Cost(f"exhibit/{spec.name}/{_size(spec.data)}", 1, 0.5 * (_size(spec.data) / 96) ** 2)
 
 
@@ -407,11 +420,19 @@ def _train_label(spec: TrainSpec) -> str:
 
 def _eval_label(spec: EvalSpec) -> str:
     what = _train_label(spec.train) if spec.train else "zero-filled"
+    if spec.method is not None:
+        what = _method_label(spec.method)
     return f"{what}, tested on {_data_label(spec.data)}"
+
+
+def _method_label(spec: ModelSpec) -> str:
+    shown = [f"{name} {value:g}" for name, value in spec.options if name != "version"]
+    return f"{spec.name} of {' and '.join(shown)}"
 
 
 def _exhibit_label(spec: ExhibitSpec) -> str:
     about = [_train_label(spec.train)] if spec.train else []
+    about += [_method_label(spec.method)] if spec.method else []
     about += [_data_label(spec.data)] if spec.data else []
     return " ".join([spec.name, "of", ", ".join(about)] if about else [spec.name])
 
@@ -437,7 +458,8 @@ def _data_outdated(spec: DataSpec) -> str | None:
 
     if spec.distribution not in catalogue.DISTRIBUTIONS:
         return f"{spec.distribution} is no longer in the catalogue"
-    same = spec.simulator.versions == acquire.versions(catalogue.distribution(spec.distribution))
+    here = acquire.versions(catalogue.distribution(spec.distribution), spec.coil)
+    same = spec.simulator.versions == here
     return None if same else f"the simulator of {spec.distribution} has another version"
 
 
@@ -462,8 +484,18 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
     for name, version in spec.metrics:
         if metrics.VERSIONS.get(name) != version:
             return f"the metric {name} has version {metrics.VERSIONS.get(name)}"
-    train = _train_outdated(spec.train) if spec.train else None
+    train = _train_outdated(spec.train) if spec.train else _method_outdated(spec.method)
     return _sampling_outdated(spec) or train or _data_outdated(spec.data)
+
+
+def _method_outdated(method: ModelSpec | None) -> str | None:
+    if method is None:
+        return None
+    from mrinb.models import METHOD_VERSIONS
+
+    version = METHOD_VERSIONS.get(method.name)
+    same = version == dict(method.options).get("version")
+    return None if same else f"{method.name} has version {version}"
 
 
 def _exhibit_outdated(spec: ExhibitSpec) -> str | None:
@@ -471,7 +503,7 @@ def _exhibit_outdated(spec: ExhibitSpec) -> str | None:
 
     if spec.version != exhibits.VERSION:
         return f"exhibits have version {exhibits.VERSION}"
-    train = _train_outdated(spec.train) if spec.train else None
+    train = _train_outdated(spec.train) if spec.train else _method_outdated(spec.method)
     data = _data_outdated(spec.data) if spec.data else None
     return _sampling_outdated(spec) or train or data
 

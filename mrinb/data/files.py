@@ -2,6 +2,9 @@
 
 Keys: ``kspace`` (slices, coils, height, width) complex; ``reconstruction_rss`` (slices, height,
 width); ``ismrmrd_header`` (XML). Attributes: ``max``, ``acquisition``, ``patient_id``.
+
+Files of the emulated single-coil track have ``kspace`` (slices, height, width) and as target
+``reconstruction_esc``; here they appear as volumes of one coil.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from mrinb.errors import MrinbError
+from mrinb.specs import Coil
 
 KSPACE, TARGET, HEADER = "kspace", "reconstruction_rss", "ismrmrd_header"
+SINGLE_TARGET = "reconstruction_esc"
 
 _DAMAGED = "damaged HDF5 file: download or generate it again"
 _DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
@@ -55,6 +60,7 @@ class Info(NamedTuple):
         header_digest: 16 hexadecimal digits of the header's SHA-256.
         kspace_shape: (slices, coils, height, width).
         target_shape: (slices, height, width), or None for a file without target.
+        coil: ``multi``, or ``single`` for a file of the emulated single-coil track.
         masked: whether the k-space is already undersampled (the challenge's test files).
         acquisition: fastMRI's name of the sequence, such as ``CORPD_FBK``, or empty.
         patient: identifier of the subject, or empty.
@@ -66,6 +72,7 @@ class Info(NamedTuple):
     header_digest: str
     kspace_shape: tuple[int, int, int, int]
     target_shape: tuple[int, int, int] | None
+    coil: Coil
     masked: bool
     acquisition: str
     patient: str
@@ -125,14 +132,15 @@ def read_info(path: Path) -> Info:
 def _info(file: h5py.File, path: Path) -> Info:
     kspace = _dataset(file, KSPACE, path)
     shape = kspace.shape
-    if len(shape) == 3:
-        raise MrinbError(f"{path}: single-coil k-space {shape}: multi-coil files are needed")
-    if len(shape) != 4 or 0 in shape or kspace.dtype.kind != "c":
+    if len(shape) not in (3, 4) or 0 in shape or kspace.dtype.kind != "c":
         raise MrinbError(
             f"{path}: kspace is {kspace.dtype} of shape {shape}: it should be complex of shape "
-            "(slices, coils, height, width)"
+            "(slices, coils, height, width), or (slices, height, width) for a single coil"
         )
-    target = _dataset(file, TARGET, path) if TARGET in file else None
+    single, key = len(shape) == 3, target_key(file)
+    if single:
+        shape = (shape[0], 1, *shape[1:])
+    target = _dataset(file, key, path) if key in file else None
     if target is not None:
         _check_target(target, shape, path)
     xml = _dataset(file, HEADER, path)[()]
@@ -142,11 +150,17 @@ def _info(file: h5py.File, path: Path) -> Info:
         header_digest=hashlib.sha256(text).hexdigest()[:16],
         kspace_shape=shape,
         target_shape=None if target is None else target.shape,
+        coil="single" if single else "multi",
         masked="mask" in file,
         acquisition=_text(file.attrs.get("acquisition")),
         patient=_text(file.attrs.get("patient_id")),
         max_value=_max_value(file, target, path),
     )
+
+
+def target_key(file: h5py.File) -> str:
+    """Name of the target that goes with a file's k-space."""
+    return SINGLE_TARGET if file[KSPACE].ndim == 3 else TARGET
 
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
@@ -158,17 +172,17 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
 
 
 def _check_target(target: h5py.Dataset, kspace_shape: tuple[int, ...], path: Path) -> None:
-    shape = target.shape
+    shape, name = target.shape, target.name.lstrip("/")
     if len(shape) != 3 or 0 in shape or target.dtype.kind != "f":
         raise MrinbError(
-            f"{path}: {TARGET} is {target.dtype} of shape {shape}: it should be real of shape "
+            f"{path}: {name} is {target.dtype} of shape {shape}: it should be real of shape "
             "(slices, height, width)"
         )
     if shape[0] != kspace_shape[0]:
-        raise MrinbError(f"{path}: {TARGET} has {shape[0]} slices but kspace has {kspace_shape[0]}")
+        raise MrinbError(f"{path}: {name} has {shape[0]} slices but kspace has {kspace_shape[0]}")
     if crop_shape(kspace_shape, shape)[0] > kspace_shape[2]:
         raise MrinbError(
-            f"{path}: {TARGET} {shape} is higher than the image that kspace {kspace_shape} gives"
+            f"{path}: {name} {shape} is higher than the image that kspace {kspace_shape} gives"
         )
 
 
@@ -197,7 +211,7 @@ def _max_value(file: h5py.File, target: h5py.Dataset | None, path: Path) -> floa
     else:
         return 0.0
     if not (math.isfinite(value) and value > 0):
-        where = "attribute 'max'" if "max" in file.attrs else f"largest value of {TARGET}"
+        where = "attribute 'max'" if "max" in file.attrs else f"largest value of {target_key(file)}"
         raise MrinbError(f"{path}: {where} is {value:g}: it should be positive and finite")
     return value
 
@@ -285,7 +299,8 @@ def require_target(info: Info, path: Path) -> None:
             f"{path}: masked test file, its k-space is already undersampled: use train or val files"
         )
     if info.target_shape is None:
-        raise MrinbError(f"{path}: no {TARGET!r}: training and scoring need a target")
+        name = TARGET if info.coil == "multi" else SINGLE_TARGET
+        raise MrinbError(f"{path}: no {name!r}: training and scoring need a target")
 
 
 def check(path: Path, target: bool = True) -> Info:
@@ -302,8 +317,9 @@ def check(path: Path, target: bool = True) -> Info:
     if target:
         require_target(info, path)
     with open_volume(path) as file:
+        keys = (KSPACE, target_key(file)) if info.target_shape else (KSPACE,)
         for index in range(info.kspace_shape[0]):
-            for key in (KSPACE, TARGET) if info.target_shape else (KSPACE,):
+            for key in keys:
                 require_finite(read_slice(file, key, index, path), key, index, path)
     return info
 

@@ -8,8 +8,11 @@ split follows from the nearest folder whose name says so:
   validation set is our ``test`` (Appendix B.1), and our ``val`` is carved out of the official
   training set, 15 % of the subjects by a stable hash, at least one where there are two;
 - official test folders: no split, because their k-space is masked;
-- ``singlecoil_*``: not looked into;
 - none of these: 15 % of the subjects are ``test`` (Appendix G.1), and ``val`` is carved likewise.
+
+The single-coil track has files of the same names. They are told apart by their k-space, and whoever
+asks for one kind sees nothing of the other; ``singlecoil_*`` folders are for the one alone, and
+``multicoil_*`` folders for the other.
 """
 
 from __future__ import annotations
@@ -32,10 +35,13 @@ from mrinb.catalogue import DISTRIBUTIONS, Distribution
 from mrinb.context import Context
 from mrinb.data import files
 from mrinb.errors import MrinbError
+from mrinb.specs import Coil
 
 VAL_SHARE = TEST_SHARE = 0.15
 
-_CACHE_FORMAT = 1
+_OTHER: dict[str, str] = {"multi": "single", "single": "multi"}
+
+_CACHE_FORMAT = 2
 
 
 class FileInfo(NamedTuple):
@@ -68,13 +74,16 @@ class FileInfo(NamedTuple):
         return (self.info.patient if self.info else "") or self.name
 
 
-def scan(root: Path, context: Context, progress: bool = True) -> list[FileInfo]:
+def scan(
+    root: Path, context: Context, progress: bool = True, coil: Coil = "multi"
+) -> list[FileInfo]:
     """List the HDF5 files below a folder; what was read once is remembered.
 
     Args:
         root: the data root.
         context: where the memory is kept (``cache``).
         progress: show a progress bar if it takes more than two seconds.
+        coil: which track is listed.
 
     Returns:
         The files in the order of their paths, unreadable ones with their ``problem``.
@@ -88,23 +97,33 @@ def scan(root: Path, context: Context, progress: bool = True) -> list[FileInfo]:
     paths = files_below(root)
     if not paths:
         raise MrinbError(f"data_root {root}: no .h5 file in it or below")
-    entries = list(read(paths, context, root, progress))
+    other = _OTHER[coil]
+    paths = [p for p in paths if not _in_folder_of(p.relative_to(root), other)]
+    read_in = list(read(paths, context, root, progress, memory=coil))
+    entries = [e for e in read_in if e.info is None or e.info.coil == coil]
+    if not entries:
+        raise MrinbError(
+            f"data_root {root}: only {other}-coil files in it and below; "
+            f"{coil}-coil ones are needed"
+        )
     return _split([_placed(entry, root) for entry in entries])
 
 
 def files_below(root: Path) -> list[Path]:
-    """The HDF5 files below a folder in the order of their paths, without single-coil folders."""
-    return sorted(p for p in root.rglob("*.h5") if _wanted(p.relative_to(root)))
+    """The HDF5 files below a folder in the order of their paths."""
+    return sorted(p for p in root.rglob("*.h5") if not p.name.startswith("."))
 
 
-def _wanted(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    return not any(part.lower().startswith("singlecoil") for part in path.parts[:-1])
+def _in_folder_of(path: Path, coil: str) -> bool:
+    return any(part.lower().startswith(f"{coil}coil") for part in path.parts[:-1])
 
 
 def read(
-    paths: Iterable[Path], context: Context, root: Path, progress: bool = True
+    paths: Iterable[Path],
+    context: Context,
+    root: Path,
+    progress: bool = True,
+    memory: str = "multi",
 ) -> Iterator[FileInfo]:
     """Read what each file holds, from memory where size and time of change are the same.
 
@@ -113,14 +132,15 @@ def read(
         context: where the memory is kept (``cache``).
         root: the folder that they belong to; each has a memory of its own.
         progress: show a progress bar if it takes more than two seconds.
+        memory: which of the folder's memories; one is kept for each track.
 
     Yields:
         The files, with neither split nor folder considered.
     """
     paths = list(paths)
     name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:20]
-    memory = context.cache / "index" / f"{name}.json"
-    known = _load(memory)
+    kept = context.cache / "index" / f"{name}{'' if memory == 'multi' else f'-{memory}'}.json"
+    known = _load(kept)
     current = {}
     bar = tqdm(paths, desc="reading headers", unit="file", delay=2, disable=not progress)
     for path in bar:
@@ -137,7 +157,7 @@ def read(
             entry["problem"], entry["blocks"],
         )  # fmt: skip
     if current != known:
-        _save(memory, current)
+        _save(kept, current)
 
 
 def _inspect(path: Path) -> dict[str, Any]:

@@ -139,9 +139,11 @@ def prepare(
     """
     height, width = volume.recon_shape
     kspace = files.read_slice(file, files.KSPACE, index, volume.path)
-    target = files.read_slice(file, files.TARGET, index, volume.path)
+    wanted = files.target_key(file)
+    target = files.read_slice(file, wanted, index, volume.path)
     files.require_finite(kspace, files.KSPACE, index, volume.path)
-    files.require_finite(target, files.TARGET, index, volume.path)
+    files.require_finite(target, wanted, index, volume.path)
+    kspace = kspace.reshape(-1, *kspace.shape[-2:])  # A single coil's has no axis of coils.
     rows = _rows(volume, full_readout)
     hybrid = readout(torch.from_numpy(kspace.astype(np.complex64, copy=False)), rows)
     image = torch.from_numpy(target.astype(np.float32, copy=False))

@@ -13,7 +13,7 @@ from mrinb.data import files, index
 from mrinb.errors import MrinbError, unknown
 from mrinb.pools import Part, Pool
 from mrinb.profiles import Profile
-from mrinb.specs import DataSpec, SimulatorSpec, Split, TrainSpec
+from mrinb.specs import Coil, DataSpec, SimulatorSpec, Split, TrainSpec
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -48,7 +48,13 @@ Item = tuple[Volume, int]
 
 
 def data_spec(
-    distribution: str, split: str, profile: Profile, context: Context, seed: int = 0
+    distribution: str,
+    split: str,
+    profile: Profile,
+    context: Context,
+    seed: int = 0,
+    coil: Coil = "multi",
+    slices: int | None = None,
 ) -> DataSpec:
     """Describe a split of a distribution as it is found in these surroundings.
 
@@ -58,6 +64,8 @@ def data_spec(
         profile: sizes.
         context: with a data root, its files are described; else simulated ones.
         seed: seed of the simulated data.
+        coil: ``single`` for the emulated single-coil track.
+        slices: so many slices, or all where fewer were found; None is what the profile says.
 
     Raises:
         MrinbError: no such name, a profile that needs real files and has none, or a data root
@@ -67,7 +75,10 @@ def data_spec(
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     if context.data_root is not None:
-        return _found_spec(distribution, SPLITS[SPLITS.index(split)], profile, context)
+        limit = profile.train_slices if split == "train" else profile.test_slices
+        return _found_spec(
+            distribution, SPLITS[SPLITS.index(split)], slices or limit, context, coil
+        )
     if not profile.simulated:
         raise MrinbError(
             f"profile {profile.name!r} needs fastMRI files: give data_root, "
@@ -76,29 +87,43 @@ def data_spec(
     simulator = SimulatorSpec(
         size=profile.size,
         coils=profile.coils,
-        subjects=profile.subjects[SPLITS.index(split)],
+        subjects=_subjects(profile, split, slices),
         slices=profile.slices,
         seed=seed,
-        versions=_versions(distribution),
+        versions=_versions(distribution, coil),
     )
     return DataSpec(
-        distribution=distribution, split=SPLITS[SPLITS.index(split)], simulator=simulator
+        distribution=distribution,
+        split=SPLITS[SPLITS.index(split)],
+        simulator=simulator,
+        limit=slices,
+        coil=coil,
     )
 
 
-def _found_spec(distribution: str, split: Split, profile: Profile, context: Context) -> DataSpec:
-    found = _find(distribution, split, context)
-    limit = profile.train_slices if split == "train" else profile.test_slices
-    return DataSpec(distribution=distribution, split=split, digest=index.digest(found), limit=limit)
+def _subjects(profile: Profile, split: str, slices: int | None) -> int:
+    """Simulated subjects: the profile's, or as many as give the slices."""
+    if slices is None:
+        return profile.subjects[SPLITS.index(split)]
+    return -(-slices // profile.slices)
 
 
-def _find(distribution: str, split: str, context: Context) -> list[index.FileInfo]:
+def _found_spec(
+    distribution: str, split: Split, limit: int, context: Context, coil: Coil
+) -> DataSpec:
+    found = _find(distribution, split, context, coil)
+    return DataSpec(
+        distribution=distribution, split=split, digest=index.digest(found), limit=limit, coil=coil
+    )
+
+
+def _find(distribution: str, split: str, context: Context, coil: Coil) -> list[index.FileInfo]:
     root = context.data_root
     if root is None:
         raise MrinbError(
             f"{distribution} {split}: these results are of real files: give their data_root"
         )
-    return index.find(index.scan(root, context), distribution, split, root)
+    return index.find(index.scan(root, context, coil=coil), distribution, split, root)
 
 
 def available(split: str, context: Context) -> list[str]:
@@ -109,10 +134,10 @@ def available(split: str, context: Context) -> list[str]:
     return [name for name in catalogue.DISTRIBUTIONS if name in there]
 
 
-def _versions(distribution: str) -> tuple[tuple[str, int], ...]:
+def _versions(distribution: str, coil: Coil) -> tuple[tuple[str, int], ...]:
     from mrinb.data.simulate import acquire
 
-    return acquire.versions(catalogue.distribution(distribution))
+    return acquire.versions(catalogue.distribution(distribution), coil)
 
 
 def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
@@ -133,7 +158,7 @@ def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
     if spec.simulator is not None:
         entries = _simulated(spec, spec.simulator, context)
     else:
-        entries = _find(spec.distribution, spec.split, context)
+        entries = _find(spec.distribution, spec.split, context, spec.coil)
         if index.digest(entries) != spec.digest:
             raise MrinbError(
                 f"data_root {context.data_root}: the {spec.split} files of {spec.distribution} "
@@ -167,8 +192,8 @@ def prepare(specs: Iterable[DataSpec], context: Context, progress: bool = True) 
     wanted = {s for s in specs if s.simulator is not None}
     for spec in wanted:
         _check_versions(spec)
-    requests: list[tuple[catalogue.Distribution | str, str, SimulatorSpec, Path]] = [
-        (s.distribution, s.split, s.simulator, folder(s, context))
+    requests: list[tuple[catalogue.Distribution | str, str, SimulatorSpec, Path, Coil]] = [
+        (s.distribution, s.split, s.simulator, folder(s, context), s.coil)
         for s in sorted(wanted, key=DataSpec.canonical)
         if s.simulator is not None
     ]
@@ -176,7 +201,9 @@ def prepare(specs: Iterable[DataSpec], context: Context, progress: bool = True) 
 
 
 def _check_versions(spec: DataSpec) -> None:
-    if spec.simulator is not None and spec.simulator.versions != _versions(spec.distribution):
+    if spec.simulator is None:
+        return
+    if spec.simulator.versions != _versions(spec.distribution, spec.coil):
         raise MrinbError(
             f"{spec.distribution} {spec.split}: these results are of another version of the "
             "simulator than this one: compute them again"
@@ -189,7 +216,7 @@ def _simulated(spec: DataSpec, simulator: SimulatorSpec, context: Context) -> li
     _check_versions(spec)
     place = folder(spec, context)
     paths = acquire.generate(
-        spec.distribution, spec.split, simulator, place, max(context.workers, 1), True
+        spec.distribution, spec.split, simulator, place, max(context.workers, 1), True, spec.coil
     )
     return list(index.read(paths, context, place, progress=False))
 

@@ -158,7 +158,7 @@ def test_a_group_in_place_of_an_array(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("kspace", np.zeros((3, 20, 15), np.complex64), "single-coil"),
+        ("kspace", np.zeros((3, 20, 15), np.complex64), "no .reconstruction_esc."),
         ("kspace", np.zeros((3, 2, 20, 15), np.float32), "should be complex"),
         ("kspace", np.zeros((0, 2, 20, 15), np.complex64), "should be complex of shape"),
         ("kspace", np.zeros((2, 3, 2, 20, 15), np.complex64), "should be complex of shape"),

@@ -17,10 +17,10 @@ from scipy import fft
 
 from mrinb import catalogue
 from mrinb.catalogue import Distribution
-from mrinb.data.simulate import brain, contrast, scanner
+from mrinb.data.simulate import brain, contrast, scanner, single_coil
 from mrinb.data.simulate.tissues import Anatomy, Grid
 from mrinb.errors import MrinbError, unknown
-from mrinb.specs import SimulatorSpec
+from mrinb.specs import Coil, SimulatorSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,19 +61,22 @@ class VolumeArrays(NamedTuple):
     """One simulated volume as it goes to disk.
 
     Attributes:
-        kspace: complex64 (slices, coils, height, width).
+        kspace: complex64 (slices, coils, height, width), of an emulated single coil (slices,
+            height, width).
         reconstruction_rss: float32 (slices, height, width), centre-cropped.
         header: the ISMRMRD header, XML.
         attributes: the file's attributes.
+        reconstruction_esc: float32 (slices, height, width), the target of an emulated single coil.
     """
 
     kspace: np.ndarray
     reconstruction_rss: np.ndarray
     header: bytes
     attributes: dict[str, str | float | bool]
+    reconstruction_esc: np.ndarray | None = None
 
 
-def versions(distribution: Distribution) -> tuple[tuple[str, int], ...]:
+def versions(distribution: Distribution, coil: Coil = "multi") -> tuple[tuple[str, int], ...]:
     """Versions of the modules behind a distribution, for ``SimulatorSpec.versions``."""
     if distribution.anatomy == "brain":
         anatomy_version = brain.VERSION
@@ -82,6 +85,7 @@ def versions(distribution: Distribution) -> tuple[tuple[str, int], ...]:
 
         anatomy_version = knee.VERSION
     return tuple(sorted([
+        *([("single_coil", single_coil.VERSION)] if coil == "single" else []),
         ("acquire", VERSION),
         (distribution.anatomy, anatomy_version),
         (distribution.contrast, contrast.VERSIONS[distribution.contrast]),
@@ -209,6 +213,18 @@ def _simulate(
     )
 
 
+def emulate_single_coil(volume: VolumeArrays) -> VolumeArrays:
+    """The volume as one emulated coil would have measured it (``single_coil``).
+
+    ``max`` and ``norm`` become those of ``reconstruction_esc``, as in fastMRI's files.
+    """
+    recon = (volume.reconstruction_rss.shape[1], volume.reconstruction_rss.shape[2])
+    kspace = single_coil.combine(volume.kspace, recon)
+    target = reconstruct(kspace, recon)
+    attributes = {**volume.attributes, **_range(target)}
+    return VolumeArrays(kspace[:, 0], volume.reconstruction_rss, volume.header, attributes, target)
+
+
 def _slice(
     anatomy: Anatomy, distribution: Distribution, position: float, matrix: scanner.Matrix,
     loops: list[scanner.Loop], timing: contrast.Sequence, volume_rng: np.random.Generator,
@@ -272,19 +288,23 @@ def _attributes(
 ) -> dict[str, str | float | bool]:
     return {
         "acquisition": distribution.acquisition,
-        "max": float(target.max()),
-        "norm": float(np.linalg.norm(target.astype(np.float64))),
+        **_range(target),
         "patient_id": f"{subject:011d}",
         "simulated": True,
         "simulator_spec": _signature(distribution, spec),
     }
 
 
-def _signature(distribution: Distribution, spec: SimulatorSpec) -> str:
+def _range(target: np.ndarray) -> dict[str, float]:
+    norm = float(np.linalg.norm(target.astype(np.float64)))
+    return {"max": float(target.max()), "norm": norm}
+
+
+def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil = "multi") -> str:
     """What the bytes of a file depend on, apart from its subject, as JSON."""
     made = spec.model_dump(mode="json", exclude={"subjects", "versions"})
     made["distribution"] = distribution.name
-    made["versions"] = [list(pair) for pair in versions(distribution)]
+    made["versions"] = [list(pair) for pair in versions(distribution, coil)]
     return json.dumps(made, sort_keys=True, separators=(",", ":"))
 
 
@@ -377,6 +397,9 @@ def write(volume: VolumeArrays, path: Path) -> None:
             file.create_dataset("ismrmrd_header", data=np.bytes_(volume.header), **options)
             file.create_dataset("kspace", data=volume.kspace, **options)
             file.create_dataset("reconstruction_rss", data=volume.reconstruction_rss, **options)
+            if volume.reconstruction_esc is not None:
+                esc = volume.reconstruction_esc
+                file.create_dataset("reconstruction_esc", data=esc, **options)
             for name, value in sorted(volume.attributes.items()):
                 file.attrs[name] = value
         temporary.replace(path)
@@ -415,10 +438,15 @@ def _is_current(path: Path, signature: str) -> bool:
         return False
 
 
-def _make(name: str, subject: int, spec: SimulatorSpec, path: Path) -> Path:
+def _make(name: str, subject: int, spec: SimulatorSpec, path: Path, coil: Coil) -> Path:
     distribution = catalogue.distribution(name)
-    if not _is_current(path, _signature(distribution, spec)):
-        write(simulate_volume(distribution, subject, spec), path)
+    signature = _signature(distribution, spec, coil)
+    if not _is_current(path, signature):
+        volume = simulate_volume(distribution, subject, spec)
+        if coil == "single":
+            volume = emulate_single_coil(volume)
+            volume.attributes["simulator_spec"] = signature
+        write(volume, path)
     return path
 
 
@@ -437,6 +465,7 @@ def generate(
     folder: Path,
     workers: int = 2,
     progress: bool = True,
+    coil: Coil = "multi",
 ) -> list[Path]:
     """Write the volumes of one split that are missing.
 
@@ -447,6 +476,7 @@ def generate(
         folder: where the files go; created if need be.
         workers: processes of one thread each; 1 or fewer works in this process.
         progress: show a progress bar.
+        coil: ``single`` writes emulated single-coil files.
 
     Returns:
         Every file of the split, in subject order. Files that are there already and were made
@@ -455,18 +485,18 @@ def generate(
     Raises:
         MrinbError: unknown distribution or split, or a folder that cannot be written to.
     """
-    return generate_many([(distribution, split, spec, folder)], workers, progress)[0]
+    return generate_many([(distribution, split, spec, folder, coil)], workers, progress)[0]
 
 
 def generate_many(
-    requests: list[tuple[Distribution | str, str, SimulatorSpec, Path]],
+    requests: list[tuple[Distribution | str, str, SimulatorSpec, Path, Coil]],
     workers: int = 2,
     progress: bool = True,
 ) -> list[list[Path]]:
     """``generate`` for many splits with one pool of processes and one progress bar.
 
     Args:
-        requests: (distribution, split, spec, folder) of each split.
+        requests: (distribution, split, spec, folder, coil) of each split.
         workers: processes of one thread each; 1 or fewer works in this process.
         progress: show a progress bar.
 
@@ -474,14 +504,14 @@ def generate_many(
         The files of each request.
     """
     jobs, files = [], []
-    for distribution, split, spec, folder in requests:
+    for distribution, split, spec, folder, coil in requests:
         if isinstance(distribution, str):
             distribution = catalogue.distribution(distribution)
         found = paths(distribution, split, spec, Path(folder))
         _require_writable(Path(folder))
-        signature = _signature(distribution, spec)
+        signature = _signature(distribution, spec, coil)
         jobs += [
-            (distribution.name, subject, spec, path)
+            (distribution.name, subject, spec, path, coil)
             for subject, path in found
             if not _is_current(path, signature)
         ]
@@ -490,7 +520,9 @@ def generate_many(
     return files
 
 
-def _work(jobs: list[tuple[str, int, SimulatorSpec, Path]], workers: int, progress: bool) -> None:
+def _work(
+    jobs: list[tuple[str, int, SimulatorSpec, Path, Coil]], workers: int, progress: bool
+) -> None:
     if not jobs:
         return
     from tqdm.auto import tqdm
