@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from mrinb.models.base import ImageReconstructor
 
+SLOPE = 0.2
+"""Slope of fastMRI's leaky ReLU below zero."""
+
 
 def build(channels: int = 32, pools: int = 4) -> ImageReconstructor:
     """Build a U-net.
@@ -25,10 +28,10 @@ def build(channels: int = 32, pools: int = 4) -> ImageReconstructor:
 
 
 class ChannelsLastUnet(Unet):
-    """fastMRI's U-net; on a CPU the same layers run in channels-last memory, slice by slice.
+    """fastMRI's U-net; on a CPU the same layers run in channels-last memory.
 
-    Convolutions are faster there, but instance normalisation would copy to the other layout and
-    back. For one slice it is batch normalisation, which reads either layout.
+    Convolutions are faster there, but torch's instance normalisation would copy to the other
+    layout and back: ``_norm`` does not.
     """
 
     def place(self, device: torch.device) -> None:
@@ -50,11 +53,7 @@ def run(network: Unet, image: Tensor) -> Tensor:
     """
     if image.device.type != "cpu":
         return Unet.forward(network, image)
-    outputs = [_run_one(network, one) for one in image.split(1)]
-    return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
-
-
-def _run_one(network: Unet, image: Tensor) -> Tensor:
+    image = image.contiguous(memory_format=torch.channels_last)
     skips = []
     for down in network.down_sample_layers:
         image = _block(down, image)
@@ -80,6 +79,45 @@ def _block(block: Any, image: Tensor) -> Tensor:
 
 
 def _norm(image: Tensor) -> Tensor:
-    """Instance normalisation and leaky ReLU of a single slice."""
+    """Instance normalisation and leaky ReLU."""
     image = image.contiguous(memory_format=torch.channels_last)
-    return F.leaky_relu_(F.batch_norm(image, None, None, training=True), 0.2)
+    if len(image) > 1:
+        return _NormRelu.apply(image)
+    # Of one slice it is batch normalisation, which reads either layout.
+    return F.leaky_relu_(F.batch_norm(image, None, None, training=True), SLOPE)
+
+
+class _NormRelu(torch.autograd.Function):
+    """Instance normalisation and leaky ReLU of several slices; only the result is kept.
+
+    Rows of an image in channels-last memory are rows of a matrix: sums over the height run along
+    whole rows, and only what is left of them is summed over the width.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        rows = image.permute(0, 2, 3, 1).flatten(2)
+        channels = image.shape[1]
+        out = rows - _mean(rows, channels)
+        scale = (_mean(out.square(), channels) + 1e-5).rsqrt_()
+        F.leaky_relu_(out.mul_(scale), SLOPE)
+        ctx.save_for_backward(out, scale)
+        return out.view_as(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        out, scale = ctx.saved_tensors
+        layout = grad.permute(0, 2, 3, 1)
+        channels = grad.shape[1]
+        rows = torch.ops.aten.leaky_relu_backward(layout.flatten(2), out, SLOPE, True)
+        normalised = F.leaky_relu(out, 1 / SLOPE)
+        along = _mean(rows * normalised, channels)
+        rows = rows.sub_(_mean(rows, channels)).addcmul_(normalised, along, value=-1).mul_(scale)
+        return rows.view_as(layout).permute(0, 3, 1, 2)
+
+
+def _mean(rows: Tensor, channels: int) -> Tensor:
+    """Mean of each channel, repeated along a row: (slices, 1, width x channels)."""
+    slices, height, length = rows.shape
+    total = rows.sum(1).view(slices, -1, channels).sum(1) / (height * length // channels)
+    return total.repeat(1, length // channels)[:, None]
