@@ -232,6 +232,19 @@ class Lab:
         """The networks the chapter runs: one, or for ``all`` those of the profile."""
         return self.profile.models if self.model == ALL_MODELS else (self.model,)
 
+    def at_coils(self, coils: int) -> Lab:
+        """The same lab, but simulated scanners have at most so many coils.
+
+        Args:
+            coils: number of coils; scanners with fewer keep theirs, and so do real files.
+
+        Raises:
+            MrinbError: the number is not positive.
+        """
+        if coils < 1:
+            raise MrinbError(f"coils = {coils}: a scanner has at least one")
+        return replace(self, profile=self.profile._replace(coils=coils))
+
     def data(self, distribution: str, split: str, coils: int | None = None) -> DataSpec:
         """Describe one split of one distribution, real files as they were when first asked for.
 
