@@ -18,19 +18,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mrinb import embedders, masks, metrics, parameters, runner
+from mrinb import embedders, masks, metrics, parameters, regularisation, runner
 from mrinb import similarity as similarities
-from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.catalogue import DISTRIBUTIONS, EVERY
 from mrinb.context import Context, cache_dir
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
 from mrinb.exhibits import VERSION as EXHIBIT_VERSION
 from mrinb.exhibits import Pictures
+from mrinb.models import METHOD_VERSIONS
+from mrinb.models.l1_wavelet import NAME as L1_WAVELET
 from mrinb.pools import Pool
 from mrinb.profiles import Profile, profile
 from mrinb.recipes import pool_slices
 from mrinb.shifts import Shift
 from mrinb.specs import (
+    Coil,
     DataSpec,
     EvalSpec,
     ExhibitSpec,
@@ -40,6 +43,7 @@ from mrinb.specs import (
     SamplingSpec,
     SimilaritySpec,
     Spec,
+    Split,
     TrainSpec,
 )
 from mrinb.store import Entry, seed_of
@@ -177,7 +181,7 @@ class Lab:
     model: str = "unet"
     sampling: SamplingSpec = field(default_factory=lambda: masks.sampling(4))
     used: set[tuple[str, str]] = field(default_factory=set, compare=False, repr=False)
-    _data: dict[tuple[str, str, int | None], DataSpec] = field(
+    _data: dict[tuple[str, str, int | None, Coil, int | None], DataSpec] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -245,21 +249,32 @@ class Lab:
             raise MrinbError(f"coils = {coils}: a scanner has at least one")
         return replace(self, profile=self.profile._replace(coils=coils))
 
-    def data(self, distribution: str, split: str, coils: int | None = None) -> DataSpec:
+    def data(
+        self,
+        distribution: str,
+        split: str,
+        coils: int | None = None,
+        coil: Coil = "multi",
+        slices: int | None = None,
+    ) -> DataSpec:
         """Describe one split of one distribution, real files as they were when first asked for.
 
         Args:
             distribution: name in the catalogue.
             split: ``train``, ``val`` or ``test``.
             coils: at most so many simulated coils; None is the profile's number.
+            coil: ``single`` for the emulated single-coil track.
+            slices: so many slices in place of the profile's number.
 
         Raises:
             MrinbError: there is no such data.
         """
-        ident = (distribution, split, coils)
+        ident = (distribution, split, coils, coil, slices)
         if ident not in self._data:
             sizes = self.profile._replace(coils=coils or self.profile.coils)
-            self._data[ident] = data_spec(distribution, split, sizes, self.context)
+            self._data[ident] = data_spec(
+                distribution, split, sizes, self.context, coil=coil, slices=slices
+            )
         return self._data[ident]
 
     def model_spec(self, model: str, options: Mapping[str, int] | None = None) -> ModelSpec:
@@ -338,7 +353,7 @@ class Lab:
         shift = on.name if isinstance(on, Shift) else ""
         targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
         names = {d for pool in targets.values() for d in pool.distributions}
-        tests = {d: self.data(d, split, runs.coils) for d in DISTRIBUTIONS if d in names}
+        tests = {d: self.data(d, split, runs.coils) for d in EVERY if d in names}
         wanted = [
             (label, train, test, epoch)
             for test in tests.values()
@@ -375,10 +390,11 @@ class Lab:
         data: DataSpec,
         epoch: int | None = None,
         sampling: SamplingSpec | None = None,
+        method: ModelSpec | None = None,
     ) -> EvalSpec:
         return EvalSpec(
             train=train, epoch=epoch, data=data, sampling=sampling or self.sampling,
-            metrics=tuple(sorted(metrics.VERSIONS.items())),
+            metrics=tuple(sorted(metrics.VERSIONS.items())), method=method,
         )  # fmt: skip
 
     def best_single(
@@ -403,6 +419,88 @@ class Lab:
         table.attrs["note"] = {**notes[0], "key": _digest(n["key"] for n in notes)}
         best = {split: table.loc[table[split].idxmax(), "distribution"] for split in means}
         return Best(table, best["test"], best["val"])
+
+    def regularised(
+        self,
+        on: Mapping[str, Pool],
+        weights: Sequence[float],
+        split: Split = "test",
+        *,
+        coil: Coil = "single",
+        iterations: int = 100,
+        slices: int | None = None,
+    ) -> pd.DataFrame:
+        """Score l1-wavelet regularised least squares at several weights, and zero-filled images.
+
+        Args:
+            on: pools to test on by name.
+            weights: regularisation weights.
+            split: ``test`` or ``val``.
+            coil: emulated single-coil data, or multi-coil data with ESPIRiT maps.
+            iterations: iterations of FISTA.
+            slices: slices of each distribution; None is the profile's number of ``images``, of
+                which validation has half.
+
+        Returns:
+            A table as that of ``evaluate``; the column ``pool`` names the weight (``λ = 0.01``),
+            ``weight`` is the weight, NaN for zero-filled images. Nothing is trained: seeds are -1.
+        """
+        tests = {
+            (target, d): self._images(d, split, coil, slices)
+            for target, pool in on.items()
+            for d in pool.distributions
+        }
+        specs = {
+            (target, d, weight): self._eval(None, data, method=_l1(weight, iterations))
+            for (target, d), data in tests.items()
+            for weight in (None, *weights)
+        }
+        entries = self._ensure(list(specs.values()))
+        tables = [
+            entries[spec].table("scores").assign(
+                pool=ZERO_FILLED if weight is None else regularisation.label(weight),
+                weight=np.nan if weight is None else weight,
+                pool_string="", train_slices=0, model=L1_WAVELET, seed=-1, epoch=0, shift="",
+                target=target,
+            )
+            for (target, _, weight), spec in specs.items()
+        ]  # fmt: skip
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["note"] = self.note(list(specs.values()))
+        return table
+
+    def regularised_panel(
+        self,
+        distribution: str,
+        weights: Sequence[float],
+        *,
+        coil: Coil = "single",
+        iterations: int = 100,
+        slices: int | None = None,
+    ) -> Panel:
+        """One test slice at several weights; arguments as of ``regularised``."""
+        data = self._images(distribution, "test", coil, slices)
+        reference = self.exhibit("reference", data, slices=1)
+        pictures = [
+            self.exhibit("reconstruction", data, method=_l1(weight, iterations), slices=1)
+            for weight in weights
+        ]
+        first, *rest = self.show([reference, *pictures])
+        labels = [ZERO_FILLED, *map(regularisation.label, weights)]
+        arrays = [first["zero_filled"], *(a["image"] for a in rest)]
+        images = {
+            name: Pictures(a, first["white"]).floats()[0]
+            for name, a in zip(labels, arrays, strict=True)
+        }
+        scores = {name: float(a["ssim"][0]) for name, a in zip(labels, [first, *rest], strict=True)}
+        target = Pictures(first["target"], first["white"]).floats()[0]
+        return Panel(target, images, scores, self.note([reference, *pictures]))
+
+    def _images(self, distribution: str, split: Split, coil: Coil, slices: int | None) -> DataSpec:
+        count = slices or self.profile.images
+        return self.data(
+            distribution, split, coil=coil, slices=count if split == "test" else -(-count // 2)
+        )
 
     def learning_rates(
         self, model: str, pool: Pool, rates: Sequence[float] = LEARNING_RATES
@@ -451,11 +549,12 @@ class Lab:
         data: DataSpec | None = None,
         train: TrainSpec | None = None,
         epoch: int | None = None,
+        method: ModelSpec | None = None,
         **options: int | float | str,
     ) -> ExhibitSpec:
         """Describe an exhibit; ``epoch`` is the run's checkpoint, None the last."""
         return ExhibitSpec(
-            name=name, train=train, data=data, sampling=self.sampling, epoch=epoch,
+            name=name, train=train, data=data, sampling=self.sampling, epoch=epoch, method=method,
             options=tuple(sorted(options.items())), version=EXHIBIT_VERSION,
         )  # fmt: skip
 
@@ -577,7 +676,7 @@ class Lab:
         specs = [self.exhibit("spectrum", self.data(d, "test"), slices=slices) for d in present]
         real = self.exhibit("real_head", size=self.profile.size)
         *curves, head = self.show([*specs, real])
-        labels = [DISTRIBUTIONS[d].label for d in present]
+        labels = [EVERY[d].label for d in present]
         both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}
         return Shown(both, self._data_note(present, distributions))
 
@@ -590,7 +689,7 @@ class Lab:
         ]
         rows = [
             {
-                "distribution": DISTRIBUTIONS[name].label,
+                "distribution": EVERY[name].label,
                 "SNR": f"{float(arrays['snr']):g}",
                 "noise-free image": f"{float(arrays['noise_free']):.3f}",
                 "with noise floor": f"{float(arrays['with_floor']):.3f}",
@@ -614,7 +713,7 @@ class Lab:
         arrays = self.show([spec])[0]
         real, imag = (arrays[part].astype(np.float32) for part in ("real", "imag"))
         words = [
-            DISTRIBUTIONS[distribution].label,
+            EVERY[distribution].label,
             f"{len(real)} virtual coils with {float(arrays['kept']):.1%} of the energy",
             self.words([spec]),
         ]
@@ -791,6 +890,14 @@ def _check_model(name: str, valid: Iterable[str] = MODELS) -> None:
         raise unknown("model", name, valid)
 
 
+def _l1(weight: float | None, iterations: int) -> ModelSpec | None:
+    """l1-wavelet least squares of one weight; None for zero-filled images."""
+    if weight is None:
+        return None
+    options = {"iterations": iterations, "version": METHOD_VERSIONS[L1_WAVELET], "weight": weight}
+    return ModelSpec(name=L1_WAVELET, options=tuple(sorted(options.items())))
+
+
 def _digest(keys: Iterable[str]) -> str:
     return hashlib.sha256(",".join(sorted(keys)).encode()).hexdigest()[:10]
 
@@ -837,7 +944,7 @@ def _view(
         return [{"ssim": float(s), "psnr": float(p)} for s, p in pairs]
 
     return View(
-        label=DISTRIBUTIONS[name].label,
+        label=EVERY[name].label,
         split=split,
         images={(model, label): floats(a["image"]) for label, a in pictures.items()},
         target=floats(reference["target"]),

@@ -41,6 +41,7 @@ class Profile(NamedTuple):
         exhibit_slices: slices of a distribution that the comparer shows.
         patches: patches of every split whose similarity is measured (Appendix D).
         embedder_size: pixels a side to which they are enlarged for EfficientNet-Lite0.
+        images: test slices of each distribution of Appendix A, where validation has half as many.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Profile(NamedTuple):
     exhibit_slices: int
     patches: int = 256
     embedder_size: int = 112
+    images: int = 100
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -97,7 +99,7 @@ PROFILES = {
                 "vit": _vit(8, 64, 4, 2, 64, 6),
                 "varnet": _varnet(2, 2, 2, 0, 3),
             },
-            ("unet",), 2, patches=48,
+            ("unet",), 2, patches=48, images=32,
         ),
         Profile(
             "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,

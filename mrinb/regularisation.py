@@ -1,0 +1,95 @@
+"""Choosing a regularisation weight (Appendix A): the grid, the best by validation, a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mrinb import paper
+from mrinb.errors import MrinbError
+
+WEIGHTS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+"""Two a decade; the paper's 0.01 and 0.001 are among them."""
+
+
+def label(weight: float) -> str:
+    """A weight's name in tables and figures, such as ``λ = 0.01``."""
+    return f"λ = {weight:g}"
+
+
+def grid(text: str) -> tuple[float, ...]:
+    """Weights of a parameter such as ``0.001, 0.01, 0.1``, in rising order; empty is ``WEIGHTS``.
+
+    Raises:
+        MrinbError: one of them is no positive number, or there is only one.
+    """
+    words = text.replace(",", " ").split()
+    try:
+        found = sorted({float(word) for word in words})
+    except ValueError:
+        found = [math.nan]
+    if words and (len(found) < 2 or not all(0 < weight < math.inf for weight in found)):
+        raise MrinbError(
+            f"weights {text!r}: give two or more positive numbers, such as 0.001, 0.01, 0.1"
+        )
+    return tuple(found) or WEIGHTS
+
+
+def means(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
+    """Mean score over slices: one row a weight, one column a target.
+
+    Args:
+        scores: table of ``Lab.regularised``.
+        metric: a column of scores.
+    """
+    regularised = scores[scores["weight"].notna()]
+    return regularised.pivot_table(index="weight", columns="target", values=metric, aggfunc="mean")
+
+
+def best(scores: pd.DataFrame) -> dict[str, float]:
+    """The weight with the highest mean SSIM on each target.
+
+    Args:
+        scores: table of ``Lab.regularised`` on validation data.
+    """
+    found = means(scores).idxmax()
+    return {str(target): float(weight) for target, weight in found.items()}
+
+
+def at_edge(chosen: Mapping[str, float], weights: tuple[float, ...]) -> list[str]:
+    """Targets whose chosen weight is the smallest or largest of the grid: it may lie beyond."""
+    ends = (min(weights), max(weights))
+    return [target for target, weight in chosen.items() if weight in ends]
+
+
+def beside_paper(
+    scores: pd.DataFrame, chosen: Mapping[str, float], distributions: Mapping[str, str]
+) -> pd.DataFrame:
+    """Our mean SSIM at every weight with the paper's printed numbers beside it.
+
+    Args:
+        scores: table of ``Lab.regularised`` on test data.
+        chosen: the weight of each target that validation data chose.
+        distributions: the distribution of each target; the paper has numbers of two.
+
+    Returns:
+        Text, as it is to be read: the chosen weights are marked with a star.
+    """
+    ours = means(scores)
+    zero = scores[scores["weight"].isna()].groupby("target")["ssim"].mean()
+    printed = {(p.train, p.test): p.value for p in paper.PRINTED if p.table == "Appendix A"}
+    rows = [{"λ": "none (zero-filled)", **{f"{t}, here": f"{zero[t]:.3f}" for t in ours.columns}}]
+    for weight, row in ours.iterrows():
+        value = float(str(weight))
+        texts = {"λ": f"{value:g}"}
+        for target, mean in row.items():
+            star = " *" if chosen.get(str(target)) == value else ""
+            texts[f"{target}, here"] = f"{mean:.3f}{star}"
+        for target in ours.columns:
+            number = printed.get((f"{value:g}", distributions.get(target, "")))
+            texts[f"{target}, paper"] = "" if number is None else f"{number:.3f}"
+        rows.append(texts)
+    columns = ["λ", *(f"{t}, {who}" for t in ours.columns for who in ("here", "paper"))]
+    return pd.DataFrame(rows).reindex(columns=columns).fillna("")
