@@ -32,6 +32,7 @@ from mrinb.data.volumes import Volume, select, volumes
 from mrinb.devices import torch_device
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
+from mrinb.ranks import ALL, SAME
 from mrinb.specs import (
     DataSpec,
     EmbedderSpec,
@@ -53,8 +54,6 @@ TRIES = 30
 """Draws for each patch wanted of a volume; one whose slices are mostly air gives fewer."""
 ROWS, QUERIES = 8192, 1024
 """Features compared at once: 32 MB of cosines."""
-ALL, SAME = "all patches", "same number"
-"""How the patches that a pool is searched with are chosen."""
 FEATURES, PLACES = "features.npy", "places"
 """Files of an entry: float16 (patches, features), and where each patch lies."""
 

@@ -3,6 +3,7 @@
 What is drawn are tables of ``lab.evaluate`` and ``lab.histories``, and arrays of exhibits.
 """
 
+from mrinb.figures.accelerations import folds, folds_table, kept_lines, table2
 from mrinb.figures.base import (
     METRICS,
     PAGE_WIDTH,
@@ -17,12 +18,21 @@ from mrinb.figures.base import (
     webp,
 )
 from mrinb.figures.curves import history, spectrum
+from mrinb.figures.neighbours import (
+    matches,
+    patches,
+    similarity,
+    similarity_curves,
+    similarity_table,
+)
 from mrinb.figures.pictures import detail, forward_model, gallery, reconstructions
 from mrinb.figures.scores import bars, bars_table
 from mrinb.figures.tables import table, table1
 
 __all__ = [
     "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "csv_link",
-    "csv_text", "detail", "forward_model", "gallery", "history", "note_text", "reconstructions",
-    "show", "spectrum", "stamp", "table", "table1", "webp",
+    "csv_text", "detail", "folds", "folds_table", "forward_model", "gallery", "history",
+    "kept_lines", "matches", "note_text",
+    "patches", "reconstructions", "show", "similarity", "similarity_curves", "similarity_table",
+    "spectrum", "stamp", "table", "table1", "table2", "webp",
 ]  # fmt: skip

@@ -1,0 +1,195 @@
+"""Does a pool that is more similar to the test data train a better network? (Section 4, Figure 6).
+
+Every training pool is a point: its mean similarity to the test patches, and the mean score of its
+networks on the test slices. Spearman's rank correlation says whether the two rank the pools alike.
+With so few points its significance comes from permutations: the scores are dealt out to the pools
+in every possible order, or in ``DRAWS`` random ones where there are too many.
+
+Pools that contain test distributions are similar to the test data and good on it for one and the
+same reason, and can carry a correlation by themselves. It is computed with and without them.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import factorial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mrinb.errors import MrinbError, unknown
+
+ALL, SAME = "all patches", "same number"
+"""How the patches that a pool is searched with are chosen."""
+RULES = (ALL, SAME)
+METRICS = ("ssim", "ssim_foreground")
+LEVEL = 0.05
+EXACT = 8
+"""Up to so many pools every order is tried, 40,320 of them."""
+DRAWS = 20_000
+
+
+class Correlation(NamedTuple):
+    """Rank correlation of two quantities over training pools.
+
+    Attributes:
+        rho: Spearman's rank correlation; 0 where one of the two is the same for all pools.
+        low, high: where 90 % of the correlations of shuffled scores lie.
+        p: share of shuffles that correlate at least as much: one-sided, against "not above zero".
+        p_below: share that correlate at most as much.
+        pools: number of pools.
+    """
+
+    rho: float
+    low: float
+    high: float
+    p: float
+    p_below: float
+    pools: int
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
+    """Spearman's rank correlation with its permutation test.
+
+    Args:
+        x: one value a pool (pools,).
+        y: another (pools,).
+
+    Raises:
+        MrinbError: there are fewer than three pools.
+    """
+    if len(x) < 3:
+        raise MrinbError(f"a rank correlation of {len(x)} pools says nothing: give three or more")
+    ranks, others = _standard(x), _standard(y)
+    rho = float(ranks @ others)
+    shuffled = others[_orders(len(x))] @ ranks
+    near = 1e-9  # sums in another order differ in their last digits
+    low, high = np.quantile(shuffled, (LEVEL, 1 - LEVEL))
+    return Correlation(
+        rho, float(low), float(high),
+        float(np.mean(shuffled >= rho - near)), float(np.mean(shuffled <= rho + near)), len(x),
+    )  # fmt: skip
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """Ranks with mean zero and norm one; zeros where all are tied."""
+    ranks = stats.rankdata(values) - (len(values) + 1) / 2
+    norm = np.linalg.norm(ranks)
+    return ranks / norm if norm > 0 else ranks
+
+
+def _orders(count: int) -> np.ndarray:
+    """All orders of so many things, or random ones, the given one among them (orders, count)."""
+    if count <= EXACT:
+        flat = (i for order in permutations(range(count)) for i in order)
+        return np.fromiter(flat, np.int8, factorial(count) * count).reshape(-1, count)
+    drawn = np.random.default_rng(0).random((DRAWS, count)).argsort(axis=1)
+    return np.concatenate((np.arange(count)[None], drawn))
+
+
+def points(
+    similarities: pd.DataFrame, scores: pd.DataFrame, metric: str = "ssim", rule: str = SAME
+) -> pd.DataFrame:
+    """Training pools as points: the data of Figure 6 on the right.
+
+    Args:
+        similarities: table of ``lab.similarity``.
+        scores: table of ``lab.evaluate`` of one model trained on the same pools; test rows of the
+            tested distributions and of each run's last epoch count.
+        metric: column of scores.
+        rule: ``ALL`` or ``SAME``.
+
+    Returns:
+        One row a pool: ``pool``, ``contains`` (whether it has tested distributions), ``patches``
+        (compared), ``similarity`` (mean over test patches), ``score`` (mean over slices and seeds),
+        ``spread`` (standard deviation over seeds, NaN of one) and ``seeds``. A pool that is there
+        under two labels, as P_best and by its name, counts once, under the first.
+
+    Raises:
+        MrinbError: a column is missing, there are several models, or a pool was not evaluated.
+    """
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
+    _need(similarities, ("pool", "pool_string", "contains", "rule", "compared", "similarity",
+                         "distribution"), "similarity table")  # fmt: skip
+    _need(scores, ("pool", "seed", "epoch", "split", "model", metric), "score table")
+    near = similarities[similarities["rule"] == rule].groupby("pool", sort=False)
+    table = near.agg(
+        pool_string=("pool_string", "first"), contains=("contains", "first"),
+        patches=("compared", "first"), similarity=("similarity", "mean"),
+    ).drop_duplicates("pool_string")  # fmt: skip
+    tested = similarities["distribution"].unique()
+    means = _seed_means(scores, list(table.index), tested, metric)
+    by_pool = means.groupby("pool")
+    table["score"], table["spread"] = by_pool.mean(), by_pool.std()
+    table["seeds"] = by_pool.size()
+    return table.drop(columns="pool_string").reset_index()
+
+
+def _need(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
+    for name in columns:
+        if name not in table.columns:
+            raise MrinbError(f"{what} lacks column {name!r}: give the table of the lab's method")
+
+
+def _seed_means(
+    scores: pd.DataFrame, pools: list[str], tested: np.ndarray, metric: str
+) -> pd.Series:
+    """Mean score of each pool and seed over the tested distributions."""
+    inside = scores["distribution"].isin(tested) & (scores["split"] == "test")
+    rows = scores[inside & scores["pool"].isin(pools)]
+    if rows["model"].nunique() > 1:
+        found = ", ".join(map(str, rows["model"].unique()))
+        raise MrinbError(f"similarity is compared with one model, the scores have {found}: select")
+    for pool in pools:
+        if pool not in set(rows["pool"]):
+            raise MrinbError(f"pool {pool!r} was not evaluated on the test data of the similarity")
+    last = rows.groupby(["pool", "seed"])["epoch"].transform("max")
+    # A slice that belongs to two targets is in the table twice.
+    rows = rows[rows["epoch"] == last].drop_duplicates(
+        ["pool", "seed", "distribution", "volume", "slice"]
+    )
+    return rows.groupby(["pool", "seed"])[metric].mean()
+
+
+def correlate(table: pd.DataFrame, contained: bool) -> Correlation:
+    """Rank correlation of a table of ``points``.
+
+    Args:
+        table: the points.
+        contained: whether pools that contain tested distributions count.
+    """
+    rows = table if contained else table[~table["contains"]]
+    return correlation(rows["similarity"].to_numpy(float), rows["score"].to_numpy(float))
+
+
+def summary(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Every rank correlation: of both rules and scores, with and without pools that contain Q.
+
+    Args:
+        similarities: table of ``lab.similarity``.
+        scores: table of ``lab.evaluate``.
+
+    Returns:
+        Columns ``similarity`` (rule), ``score`` (metric), ``pools`` (which), ``number`` (of them),
+        ``rho``, ``low``, ``high``, ``p``.
+    """
+    rows = []
+    for rule in RULES:
+        for metric in METRICS:
+            table = points(similarities, scores, metric, rule)
+            for contained, words in ((False, "without those that contain Q"), (True, "all")):
+                if (contained or (~table["contains"]).sum() >= 3) and len(table) >= 3:
+                    found = correlate(table, contained)
+                    rows.append(
+                        {
+                            "similarity": rule, "score": metric, "pools": words,
+                            "number": found.pools, "rho": found.rho, "low": found.low,
+                            "high": found.high, "p": found.p,
+                        }
+                    )  # fmt: skip
+    frame = pd.DataFrame(rows)
+    frame.attrs = dict(similarities.attrs)
+    return frame
