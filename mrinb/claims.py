@@ -8,7 +8,8 @@ for the mean difference in SSIM and from nothing else:
   at 5 %) is reported beside it.
 * **better** (superior): *holds* when the interval lies above zero, *does not hold* when below.
 * otherwise *undecided*; with fewer than ``MIN_SEEDS`` seeds or ``MIN_SUBJECTS`` test subjects
-  *underpowered*, whatever the interval.
+  *underpowered*, whatever the interval. (Methods that are not trained have no seeds: for them only
+  the number of subjects counts.)
 
 The rule is applied to ``ssim`` and to ``ssim_foreground``; where they differ the verdict is
 *depends on background*. A claim about several shifts, models and test pools is as good as its worst
@@ -27,6 +28,17 @@ Hesterberg, What teachers should know about the bootstrap, 2015). With three see
 standard errors instead of 1.6. A claim of many parts is not corrected for multiplicity: to hold,
 every part must hold, which is strict; that one of many does not is weaker evidence, and so each
 part is printed.
+
+A claim about lines through trained models (Section 4) compares two training sets by the distance of
+their lines, whose interval ``robustness`` describes; the rule is that of *better*. Claims of
+Section 4 about training data rest on the models with most seeds, since a claim is as good as its
+worst part and one seed is always underpowered. Whether the architecture matters is a claim of its
+own, about all of them.
+
+A claim about ranks (Section 4, Figure 6) asks whether two quantities rank training pools alike. It
+*holds* when Spearman's rank correlation is above zero in a one-sided permutation test at 5 %, *does
+not hold* when it is below zero in the opposite test; pools that contain test distributions do not
+count. With fewer than ``MIN_POOLS`` pools it is *underpowered*.
 """
 
 from __future__ import annotations
@@ -34,18 +46,19 @@ from __future__ import annotations
 import html
 import inspect
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mrinb import ranks, robustness
 from mrinb.errors import MrinbError, unknown
 
 Word = Literal["holds", "does not hold", "undecided", "underpowered", "depends on background"]
-Kind = Literal["at least as good", "better"]
+Kind = Literal["at least as good", "better", "ranks"]
 
 METRICS = ("ssim", "ssim_foreground")
 """A verdict needs both; the first is the paper's."""
@@ -55,6 +68,8 @@ MARGIN = 0.005
 """Smallest margin of equivalence in SSIM; a tenth of the shift's severity if that is larger."""
 MIN_SEEDS = 3
 MIN_SUBJECTS = 8
+MIN_POOLS = 5
+"""Pools of a rank correlation: of four, only a perfect one is told from chance."""
 LEVEL = 0.05
 """Level of each one-sided test; the interval covers ``1 - 2 * LEVEL``."""
 REPLICATES = 4000
@@ -79,6 +94,9 @@ _RULES: dict[Kind, str] = {
     "hold if it lies below -margin, on SSIM and on foreground SSIM, for every part",
     "better": "holds if the 90 % interval of the difference lies above 0, does not hold if it lies "
     "below 0, on SSIM and on foreground SSIM, for every part",
+    "ranks": "holds if the rank correlation over pools without test distributions is above 0 in a "
+    "one-sided permutation test at 5 %, does not hold if it is below 0, on SSIM and on foreground "
+    "SSIM, over all patches and at the same number",
 }
 
 
@@ -150,6 +168,8 @@ class Effect(NamedTuple):
     @property
     def slack(self) -> float:
         """How far the lower bound is above what the rule asks; the worst part has the least."""
+        if self.kind == "ranks":
+            return self.estimate - self.high
         return self.low + (self.margin if self.kind == "at least as good" else 0.0)
 
 
@@ -199,7 +219,10 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         esc = html.escape
-        heads = ("on", "compared", "metric", "difference", "90 % interval", "margin", "verdict")
+        ranked = CLAIMS[self.id].kind == "ranks"
+        measures = ("rank correlation", "90 % of shuffles", "p") if ranked else (
+            "difference", "90 % interval", "margin")  # fmt: skip
+        heads = ("on", "compared", "metric", *measures, "verdict")
         rows = "".join(
             f'<tr><th scope="row">{esc(_place(e))}</th>'
             + "".join(f"<td>{esc(c)}</td>" for c in _cells(e))
@@ -232,6 +255,7 @@ class Claim:
         kind: the rule.
         function: makes the comparisons from a score table and the claim's options.
         metrics: the two scores that must agree.
+        lines: whether lines through all checkpoints are compared, not scores of the last.
     """
 
     id: str
@@ -239,8 +263,9 @@ class Claim:
     statement: str
     paper: str
     kind: Kind
-    function: Callable[..., Iterator[_Pair]]
+    function: Callable[..., Iterator[_Pair] | Iterator[_Lines] | Iterator[_Ranks]]
     metrics: tuple[str, str] = METRICS
+    lines: bool = False
 
     @property
     def rule(self) -> str:
@@ -253,6 +278,10 @@ class Claim:
         return tuple(inspect.signature(self.function).parameters)[1:]
 
 
+_Function = TypeVar(
+    "_Function", bound="Callable[..., Iterator[_Pair] | Iterator[_Lines] | Iterator[_Ranks]]"
+)
+
 CLAIMS: dict[str, Claim] = {}
 """Every claim by id, in the book's order."""
 
@@ -261,7 +290,7 @@ class _Pair(NamedTuple):
     """A comparison a claim asks for: pool ``a`` minus pool ``b`` on a target, and its severity.
 
     ``severity`` names the pools (both, other) whose difference in SSIM on this target it is, or is
-    a number.
+    a number. Where nothing is ``trained`` there are no seeds, and none are asked for.
     """
 
     part: pd.DataFrame
@@ -269,6 +298,43 @@ class _Pair(NamedTuple):
     a: str
     b: str
     severity: tuple[str, str] | float = 0.0
+    trained: bool = True
+
+
+class _Lines(NamedTuple):
+    """A comparison of lines: training set ``a`` above the baseline, at equal scores on its test."""
+
+    part: pd.DataFrame
+    a: str
+
+
+class _Ranks(NamedTuple):
+    """Training pools ranked by similarity to the test data, over all patches or the same number."""
+
+    part: pd.DataFrame
+    similarities: pd.DataFrame
+    rule: str
+
+
+LINE_TARGET = "Q at equal SSIM on P_best"
+
+
+class Case(NamedTuple):
+    """Which of Nguyen et al.'s outcomes training on all of P has on Q (Section 4).
+
+    Attributes:
+        shift: name of the shift.
+        model: the network.
+        case: ``(i)``, ``(ii)``, ``neither``, or the verdict that keeps it from being decided.
+        text: one line for a reader.
+        effects: the comparisons it follows from, on both metrics.
+    """
+
+    shift: str
+    model: str
+    case: str
+    text: str
+    effects: tuple[Effect, ...]
 
 
 def check(claim_id: str, scores: pd.DataFrame, **options: Any) -> Verdict:
@@ -277,7 +343,8 @@ def check(claim_id: str, scores: pd.DataFrame, **options: Any) -> Verdict:
     Args:
         claim_id: a name in ``CLAIMS``.
         scores: table of ``Lab.evaluate``, one row a slice and run. Only the test split and each
-            run's last epoch are used; several shifts and models become parts of the claim.
+            run's last epoch are used, by a claim about lines every epoch; several shifts and models
+            become parts of the claim.
         **options: pool labels that differ from the claim's own, such as ``joint="P+Q at equal
             steps"``.
 
@@ -293,14 +360,13 @@ def check(claim_id: str, scores: pd.DataFrame, **options: Any) -> Verdict:
     for name in options:
         if name not in claim.options:
             raise unknown(f"option of claim {claim_id}", name, claim.options or ["none"])
-    table = _clean(scores, claim.metrics)
+    table = _clean(scores, claim.metrics, claim.lines)
     effects: list[Effect] = []
     words: list[Word] = []
     for pair in claim.function(table, **options):
         both = [_effect(claim.kind, pair, metric) for metric in claim.metrics]
-        agreed = len({e.verdict for e in both}) == 1
         effects += both
-        words.append(both[0].verdict if agreed else "depends on background")
+        words.append(_agreed(both))
     return _verdict(claim, effects, words, dict(scores.attrs.get("note", {})))
 
 
@@ -336,9 +402,11 @@ def _claim(
     statement: str,
     paper: str,
     metrics: tuple[str, str] = METRICS,
-) -> Callable[[Callable[..., Iterator[_Pair]]], Callable[..., Iterator[_Pair]]]:
-    def register(function: Callable[..., Iterator[_Pair]]) -> Callable[..., Iterator[_Pair]]:
-        CLAIMS[claim_id] = Claim(claim_id, chapter, statement, paper, kind, function, metrics)
+    lines: bool = False,
+) -> Callable[[_Function], _Function]:
+    def register(function: _Function) -> _Function:
+        found = Claim(claim_id, chapter, statement, paper, kind, function, metrics, lines)
+        CLAIMS[claim_id] = found
         return function
 
     return register
@@ -530,12 +598,263 @@ def _over_coils_same_size(
         yield _Pair(part, unseen, diverse, narrow)
 
 
+@_claim(
+    "severity-is-there",
+    "04",
+    "better",
+    "On Q, a model trained on P and Q beats one trained on P_best: the shift costs something that "
+    "diverse data could win back.",
+    "our control; Section 4, Figure 5 (teal above violet)",
+)
+def _severity_is_there(
+    scores: pd.DataFrame, narrow: str = "P_best", both: str = "P+Q", unseen: str = "Q"
+) -> Iterator[_Pair]:
+    for part in _leading(scores):
+        yield _Pair(part, unseen, both, narrow)
+
+
+@_claim(
+    "diversity-helps",
+    "04",
+    "better",
+    "On Q, a model trained on all distributions of P beats one trained on P_best, the best of them "
+    "for Q.",
+    "Section 4, Figure 5 (orange against violet)",
+)
+def _diversity_helps(
+    scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q"
+) -> Iterator[_Pair]:
+    for part in _leading(scores):
+        yield _Pair(part, unseen, diverse, narrow)
+
+
+@_claim(
+    "diversity-helps-same-size",
+    "04",
+    "better",
+    "The gain on Q is due to diversity: it remains when P is cut to the size of P_best.",
+    "our control: in Section 4, P has as many slices for each of its distributions as P_best has "
+    "in all",
+)
+def _diversity_same_size(
+    scores: pd.DataFrame,
+    narrow: str = "P_best",
+    diverse: str = "P, size of P_best",
+    unseen: str = "Q",
+) -> Iterator[_Pair]:
+    for part in _leading(scores):
+        yield _Pair(part, unseen, diverse, narrow)
+
+
+@_claim(
+    "diversity-does-no-harm",
+    "04",
+    "at least as good",
+    "On Q, a model trained on P is at least as good as one trained on P_best: case (i), not "
+    "case (ii).",
+    "Section 4, after Nguyen et al. (2022)",
+)
+def _diversity_no_harm(
+    scores: pd.DataFrame,
+    narrow: str = "P_best",
+    diverse: str = "P",
+    both: str = "P+Q",
+    unseen: str = "Q",
+) -> Iterator[_Pair]:
+    for part in _leading(scores):
+        yield _Pair(part, unseen, diverse, narrow, (both, narrow))
+
+
+@_claim(
+    "effective-robustness",
+    "04",
+    "better",
+    "Models trained on P lie above the line of those trained on P_best: at equal SSIM on P_best "
+    "they have higher SSIM on Q.",
+    "Section 4, Figure 5",
+    lines=True,
+)
+def _effective(scores: pd.DataFrame, diverse: str = "P") -> Iterator[_Lines]:
+    for part in _leading(scores):
+        yield _Lines(part, diverse)
+
+
+@_claim(
+    "effective-robustness-same-size",
+    "04",
+    "better",
+    "The effective robustness is due to diversity: models trained on P cut to the size of P_best "
+    "lie above its line as well.",
+    "our control: in Section 4, P is also the larger set",
+    lines=True,
+)
+def _effective_same_size(
+    scores: pd.DataFrame, diverse: str = "P, size of P_best"
+) -> Iterator[_Lines]:
+    for part in _leading(scores):
+        yield _Lines(part, diverse)
+
+
+@_claim(
+    "gap-remains",
+    "04",
+    "better",
+    "Diverse data do not replace data from Q: a model trained on P and Q beats one trained on P.",
+    "Section 4, Figure 5 (teal above orange); Section 8",
+)
+def _gap_remains(
+    scores: pd.DataFrame, diverse: str = "P", both: str = "P+Q", unseen: str = "Q"
+) -> Iterator[_Pair]:
+    for part in _leading(scores):
+        yield _Pair(part, unseen, both, diverse)
+
+
+@_claim(
+    "architecture-independent",
+    "04",
+    "better",
+    "The gain of P over P_best on Q does not depend on the architecture: every network has it.",
+    'Section 4, Figure 5; measured "independent of the model itself"',
+)
+def _architecture_independent(
+    scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q"
+) -> Iterator[_Pair]:
+    for part in _parts(scores):
+        yield _Pair(part, unseen, diverse, narrow)
+
+
+@_claim(
+    "weights-differ",
+    "A",
+    "better",
+    "Each distribution has a regularisation weight of its own: that chosen on P's validation data "
+    "does better on P than that chosen on Q's, and on Q it is the other way around.",
+    "Appendix A",
+)
+def _weights_differ(
+    scores: pd.DataFrame, of_p: str = "λ = 0.01", of_q: str = "λ = 0.001"
+) -> Iterator[_Pair]:
+    for part in _parts(scores):
+        yield _Pair(part, "P", of_p, of_q, trained=False)
+        yield _Pair(part, "Q", of_q, of_p, trained=False)
+
+
+@_claim(
+    "printed-weights-differ",
+    "A",
+    "better",
+    "Of the two weights that the paper compares, 0.01 does better on P and 0.001 on Q.",
+    "Appendix A: 0.792 against 0.788 on P, 0.602 against 0.609 on Q",
+)
+def _printed_weights_differ(scores: pd.DataFrame) -> Iterator[_Pair]:
+    for part in _parts(scores):
+        yield _Pair(part, "P", "λ = 0.01", "λ = 0.001", trained=False)
+        yield _Pair(part, "Q", "λ = 0.001", "λ = 0.01", trained=False)
+
+
+@_claim(
+    "regularised-beats-zero-filled",
+    "A",
+    "better",
+    "With the weight chosen on its validation data, l1-regularised least squares beats the "
+    "zero-filled image on each distribution.",
+    "our control: a method that does not gains nothing from any weight",
+)
+def _regularised_beats_zero_filled(
+    scores: pd.DataFrame, of_p: str = "λ = 0.01", of_q: str = "λ = 0.001"
+) -> Iterator[_Pair]:
+    for part in _parts(scores):
+        yield _Pair(part, "P", of_p, ZERO_FILLED, trained=False)
+        yield _Pair(part, "Q", of_q, ZERO_FILLED, trained=False)
+
+
+@_claim(
+    "similarity-ranks-as-ssim",
+    "04",
+    "ranks",
+    "Among training pools without data from Q, the more similar a pool is to the test data of Q, "
+    "the better do the networks trained on it reconstruct them.",
+    "Section 4, Figure 6; Appendix D",
+)
+def _similarity_ranks(
+    scores: pd.DataFrame, similarities: pd.DataFrame | None = None
+) -> Iterator[_Ranks]:
+    if similarities is None:
+        raise MrinbError(
+            "this claim is about similarity too: give similarities=lab.similarity(...)"
+        )
+    for part in _leading(scores):
+        for rule in ranks.RULES:
+            yield _Ranks(part, similarities, rule)
+
+
+def cases(
+    scores: pd.DataFrame,
+    narrow: str = "P_best",
+    diverse: str = "P",
+    both: str = "P+Q",
+    others: str = "other P_i",
+    unseen: str = "Q",
+) -> list[Case]:
+    """Name the outcome of training on all of P, for each shift (Section 4).
+
+    Nguyen et al. (2022) train on two sets of which the first does better on Q. Trained on both, a
+    network is (i) at least as good as trained on the first, or (ii) worse, but better than trained
+    on the second. P has more than two distributions; the mean score of the networks of all but
+    P_best stands for the second. Rules, fixed before any result existed: (i) if P is at least as
+    good as P_best, with the margin of this module; (ii) if that does not hold, and P is better than
+    the others on average; neither if P is worse than those, too. Else it is not decided.
+
+    Args:
+        scores: table of ``studies.robustness``, which has the pool ``other P_i``.
+        narrow: the best of P's distributions.
+        diverse: all of them.
+        both: with those of the test pool.
+        others: the mean over the rest of P's distributions.
+        unseen: the test pool.
+    """
+    found = []
+    for part in _parts(_clean(scores)):
+        if others not in set(part["pool"]):
+            continue
+        first = _Pair(part, unseen, diverse, narrow, (both, narrow))
+        second = _Pair(part, unseen, diverse, others)
+        harmless = [_effect("at least as good", first, metric) for metric in METRICS]
+        between = [_effect("better", second, metric) for metric in METRICS]
+        case, word = _case(_agreed(harmless), _agreed(between))
+        text = (
+            f"{case}{word}: {diverse} against {narrow} {_numbers(harmless[0])}; against the other "
+            f"distributions of P on average {_numbers(between[0])}"
+        )
+        shift, model = harmless[0].shift, harmless[0].model
+        found.append(Case(shift, model, case, text, (*harmless, *between)))
+    return found
+
+
+def _case(harmless: Word, between: Word) -> tuple[str, str]:
+    """The case that two verdicts make, and its name in words."""
+    if harmless == "holds":
+        return "(i)", ", at least as good as P_best"
+    if harmless != "does not hold":
+        return harmless, ""
+    if between == "holds":
+        return "(ii)", ", worse than P_best, better than the others"
+    return ("neither", ", worse than the others") if between == "does not hold" else (between, "")
+
+
 # --- from table to effect -----------------------------------------------------------------------
 
 
-def _clean(scores: pd.DataFrame, metrics: tuple[str, str] = METRICS) -> pd.DataFrame:
-    """Test rows of each run's last epoch, checked."""
-    columns = list(dict.fromkeys((*COLUMNS, *metrics)))
+def _agreed(effects: Sequence[Effect]) -> Word:
+    """The verdict of a part: that of its metrics, if they agree."""
+    return effects[0].verdict if len({e.verdict for e in effects}) == 1 else "depends on background"
+
+
+def _clean(
+    scores: pd.DataFrame, metrics: tuple[str, str] = METRICS, lines: bool = False
+) -> pd.DataFrame:
+    """Test rows of each run's last epoch (of every epoch where lines are compared), checked."""
+    columns = list(dict.fromkeys((*COLUMNS, *(("training", "size") * lines), *metrics)))
     missing = [c for c in columns if c not in scores.columns]
     if missing:
         raise MrinbError(f"score table lacks column {missing[0]!r}: give the table of lab.evaluate")
@@ -545,7 +864,7 @@ def _clean(scores: pd.DataFrame, metrics: tuple[str, str] = METRICS) -> pd.DataF
     table["seed"] = table["seed"].fillna(-1).astype(int)
     table["epoch"] = table["epoch"].fillna(-1)
     last = table.groupby(["shift", "pool", "model", "seed"], dropna=False)["epoch"]
-    table = table[table["epoch"] == last.transform("max")]
+    table = table if lines else table[table["epoch"] == last.transform("max")]
     if (table.groupby(["shift", "target"])["acceleration"].nunique() > 1).any():
         raise MrinbError(
             "score table mixes accelerations on one target: keep the rows of one of them"
@@ -574,6 +893,13 @@ def _parts(scores: pd.DataFrame) -> Iterator[pd.DataFrame]:
             raise MrinbError(f"score table of shift {shift!r} holds no trained model")
         for model in models:
             yield rows[zero | (rows["model"] == model)]
+
+
+def _leading(scores: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The parts of those models that have most seeds."""
+    parts = list(_parts(scores))
+    seeds = [part.loc[part["pool"] != ZERO_FILLED, "seed"].nunique() for part in parts]
+    yield from (part for part, n in zip(parts, seeds, strict=True) if n == max(seeds))
 
 
 def _grid(part: pd.DataFrame, pool: str, target: str, metric: str) -> pd.DataFrame:
@@ -679,13 +1005,20 @@ def _ratio(n: int) -> float:
     return n / (n - 1) if n > 1 else 0.0
 
 
-def _effect(kind: Kind, pair: _Pair, metric: str) -> Effect:
+def _effect(kind: Kind, pair: _Pair | _Lines | _Ranks, metric: str) -> Effect:
+    if isinstance(pair, _Lines):
+        return _line_effect(kind, pair, metric)
+    if isinstance(pair, _Ranks):
+        return _rank_effect(pair, metric)
     differences = paired(pair.part, pair.target, pair.a, pair.b, metric)
     model, shift = _of(pair.part, "model", skip=ZERO_FILLED), _of(pair.part, "shift")
     found = interval(differences, f"{shift}|{model}|{pair.target}|{pair.a}|{pair.b}")
     margin = max(MARGIN, _severity(pair, metric) / 10)
-    seeds = differences.shape[1]
+    seeds = differences.shape[1] if pair.trained else _no_seeds(differences)
     subjects = differences.index.get_level_values("subject").nunique()
+    verdict = decide(kind, found.low, found.high, margin, seeds, subjects)
+    if pair.a == pair.b and kind == "better":
+        verdict = "does not hold"  # Nothing is better than itself.
     return Effect(
         kind, model, shift, pair.target, pair.a, pair.b, metric,
         found.estimate, found.low, found.high, margin,
@@ -693,8 +1026,57 @@ def _effect(kind: Kind, pair: _Pair, metric: str) -> Effect:
         p_superior=found.p_not_below(margin),
         p_not_better=found.p_not_above(0.0),
         seeds=seeds, subjects=subjects, slices=len(differences),
-        verdict=decide(kind, found.low, found.high, margin, seeds, subjects),
+        verdict=verdict,
     )  # fmt: skip
+
+
+def _no_seeds(differences: pd.DataFrame) -> int:
+    """Number of seeds of untrained methods, 0, once it is made sure that they are."""
+    if list(differences.columns) != [-1]:
+        raise MrinbError("score table has seeds where the claim is about untrained methods")
+    return 0
+
+
+def _line_effect(kind: Kind, pair: _Lines, metric: str) -> Effect:
+    """Height of one line above that of P_best."""
+    found = robustness.distance(pair.part, pair.a, metric=metric)
+    bounds = Interval(found.estimate, found.low, found.high, found.draws)
+    return Effect(
+        kind, _of(pair.part, "model", skip=ZERO_FILLED), _of(pair.part, "shift"),
+        LINE_TARGET, pair.a, robustness.BASELINE, metric,
+        found.estimate, found.low, found.high, MARGIN,
+        p_inferior=bounds.p_not_above(-MARGIN),
+        p_superior=bounds.p_not_below(MARGIN),
+        p_not_better=bounds.p_not_above(0.0),
+        seeds=found.seeds, subjects=found.subjects, slices=found.slices,
+        verdict=decide(kind, found.low, found.high, MARGIN, found.seeds, found.subjects),
+    )  # fmt: skip
+
+
+def _rank_effect(pair: _Ranks, metric: str) -> Effect:
+    """Rank correlation of similarity and score over pools without test distributions."""
+    points = ranks.points(pair.similarities, pair.part, metric, pair.rule)
+    found = ranks.correlate(points, contained=False)
+    inside = pair.part["distribution"].isin(pair.similarities["distribution"].unique())
+    tested = pair.part[inside & pair.part["pool"].isin(points["pool"])]
+    seeds, subjects = int(points["seeds"].min()), tested["subject"].nunique()
+    slices = len(tested.drop_duplicates(["distribution", "volume", "slice"]))
+    return Effect(
+        "ranks", _of(tested, "model"), _of(tested, "shift"), _of(tested, "target"),
+        f"similarity ({pair.rule}, {found.pools} pools)", "score", metric,
+        found.rho, found.low, found.high, 0.0,
+        p_inferior=found.p, p_superior=found.p_below, p_not_better=found.p,
+        seeds=seeds, subjects=subjects, slices=slices,
+        verdict=_decide_ranks(found, seeds, subjects),
+    )  # fmt: skip
+
+
+def _decide_ranks(found: ranks.Correlation, seeds: int, subjects: int) -> Word:
+    if seeds < MIN_SEEDS or subjects < MIN_SUBJECTS or found.pools < MIN_POOLS:
+        return "underpowered"
+    if found.p <= LEVEL:
+        return "holds"
+    return "does not hold" if found.p_below <= LEVEL else "undecided"
 
 
 def _of(part: pd.DataFrame, column: str, skip: str | None = None) -> str:
@@ -718,13 +1100,13 @@ def decide(
         low: lower bound of the interval.
         high: upper bound of the interval.
         margin: margin of non-inferiority.
-        seeds: number of seeds behind the interval.
+        seeds: number of seeds behind the interval; 0 where nothing was trained.
         subjects: number of test subjects behind the interval.
 
     Returns:
         The verdict on one metric.
     """
-    if seeds < MIN_SEEDS or subjects < MIN_SUBJECTS:
+    if 0 < seeds < MIN_SEEDS or subjects < MIN_SUBJECTS:
         return "underpowered"
     bound = -margin if kind == "at least as good" else 0.0
     if low > bound:
@@ -760,14 +1142,19 @@ def _text(word: Word, worst: Effect, effects: list[Effect], words: list[Word]) -
         other = effects[effects.index(worst) + 1]
         extra = f" ({worst.verdict}); on the foreground {_numbers(other)} ({other.verdict})"
     elif word == "underpowered":
-        extra = f"; needs {MIN_SEEDS} seeds and {MIN_SUBJECTS} test subjects"
+        extra = f"; needs {f'{MIN_SEEDS} seeds and ' if seeds else ''}{MIN_SUBJECTS} test subjects"
+        extra += f" and {MIN_POOLS} pools" * (worst.kind == "ranks")
+        if len(words) > 1:
+            positive = sum(e.estimate > 0 for e in effects[::2])
+            extra += f"; the difference is above 0 in {positive} of {len(words)} parts"
     elif word == "holds" and worst.kind == "at least as good":
         count = sum(e.equivalent for e in effects[::2])
         extra = f"; equivalent within the margin in {count} of {len(words)} parts"
+    what = "rank correlation with" if worst.kind == "ranks" else "difference in"
     return (
-        f"{word}{parts}; {closest}{_where(worst)}: difference in {_name(worst.metric)} "
+        f"{word}{parts}; {closest}{_where(worst)}: {what} {_name(worst.metric)} "
         f"{_numbers(worst)}{extra}; "
-        f"{seeds} seed{'s' * (seeds != 1)}, {subjects} subjects"
+        f"{f'{seeds} seed' + 's' * (seeds != 1) if seeds else 'no training'}, {subjects} subjects"
     )
 
 
@@ -790,6 +1177,9 @@ def _name(metric: str) -> str:
 
 
 def _numbers(effect: Effect) -> str:
+    if effect.kind == "ranks":
+        shuffled = f"shuffled {_signed(effect.low)} to {_signed(effect.high)}"
+        return f"{_signed(effect.estimate)} ({shuffled}; p = {effect.p_not_better:.2g})"
     bounds = f"{_signed(effect.estimate)} ({_signed(effect.low)} to {_signed(effect.high)})"
     return bounds if effect.kind == "better" else f"{bounds}, margin {effect.margin:.4f}"
 
@@ -800,7 +1190,7 @@ def _cells(effect: Effect) -> tuple[str, ...]:
         _name(effect.metric),
         _signed(effect.estimate),
         f"{_signed(effect.low)} to {_signed(effect.high)}",
-        f"{effect.margin:.4f}",
+        f"{effect.p_not_better:.2g}" if effect.kind == "ranks" else f"{effect.margin:.4f}",
         effect.verdict,
     )
 

@@ -41,6 +41,8 @@ ROLES = {
     "narrow": "#7a3e9d",
     "diverse": "#e07b1a",
     "diverse, same size": "#f5bf85",
+    "P_best": "#7a3e9d",
+    "P, size of P_best": "#f5bf85",
     "zero-filled": "#8a929c",
 }
 """Colour by role, as in the paper: orange P, blue Q, teal both, black the half of both (Figure 3);

@@ -1,0 +1,164 @@
+"""Lines through points whose distance is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mrinb import robustness
+from mrinb.errors import MrinbError
+
+HEIGHTS = {"P_best": 0.0, "P, size of P_best": 0.02, "P": 0.05, "P+Q": 0.1}
+MODELS = {"unet": (0, 1, 2), "vit": (0,), "varnet": (0,)}
+
+
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch):
+    monkeypatch.setattr(robustness, "REPLICATES", 400)
+
+
+def table(
+    heights=HEIGHTS, models=MODELS, slope=0.5, ahead=0.0, spread=0.05, run=0.0, subject=0.0,
+    own=0.0, subjects=(4, 12), rng=None,
+):  # fmt: skip
+    """Slice scores of points on parallel lines.
+
+    Noise: ``run`` moves a run on all training sets, ``own`` a run on one of them, ``subject`` a
+    test subject with all runs. ``ahead`` is how far P is to the right of P_best.
+    """
+    rng = rng or np.random.default_rng(0)
+    of_subject = {t: rng.normal(0, subject, n) for t, n in zip(("P_best", "Q"), subjects,
+                                                               strict=True)}  # fmt: skip
+    rows = []
+    for model, seeds in models.items():
+        for size in ("full", "quarter"):
+            for seed in seeds:
+                together = rng.normal(0, run)
+                for training, height in heights.items():
+                    alone = rng.normal(0, own)
+                    for epoch in (2, 4, 6):
+                        x = 0.8 + spread * (epoch / 6 - (size == "quarter"))
+                        x += ahead * (training == "P")
+                        y = 0.3 + slope * x + height + together + alone
+                        for target, value in (("P_best", x), ("Q", y)):
+                            for i, ease in enumerate(of_subject[target]):
+                                rows += [
+                                    ("s", model, training, size, seed, epoch, target,
+                                     f"{target}{i}", j, value + ease, value + ease - 0.1)
+                                    for j in range(2)
+                                ]  # fmt: skip
+    columns = [*robustness.POINT, "target", "subject", "slice", "ssim", "ssim_foreground"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_points_are_checkpoints():
+    points = robustness.points(table())
+    assert len(points) == len(HEIGHTS) * 5 * 2 * 3
+    assert (points["epochs"] == 6).all()
+    np.testing.assert_allclose(points["x_ssim"] - points["x_ssim_foreground"], 0.1)
+
+
+def test_lines_have_the_slope_and_height_of_their_points():
+    found = {line.training: line for line in robustness.lines(robustness.points(table()))}
+    for training, height in HEIGHTS.items():
+        line = found[training]
+        assert line.own
+        assert (line.slope, line.intercept) == pytest.approx((0.5, 0.3 + height))
+        assert (line.low, line.high) == pytest.approx((0.8 + 0.05 * (1 / 3 - 1), 0.85))
+
+
+@pytest.mark.parametrize("metric", robustness.METRICS)
+def test_distance_is_that_of_the_lines_even_where_one_set_is_ahead(metric):
+    found = robustness.distance(table(ahead=0.02), "P", metric=metric)
+    assert (found.estimate, found.slope, found.own) == pytest.approx((0.05, 0.5, 0.05))
+    assert found.inside
+    assert (found.runs, found.seeds, found.subjects, found.slices) == (10, 1, 12, 24)
+    assert found.low == pytest.approx(found.high)  # no noise, no width
+
+
+def test_a_set_beyond_the_baseline_s_points_is_an_extrapolation():
+    assert not robustness.distance(table(ahead=0.2), "P").inside
+
+
+def test_without_spread_the_distance_is_a_plain_difference():
+    scores = table(spread=1e-4, ahead=0.02)
+    found = robustness.distance(scores, "P")
+    assert found.slope == 0
+    assert found.estimate == pytest.approx(0.05 + 0.5 * 0.02)
+    assert np.isnan(found.own)
+    lines = robustness.lines(robustness.points(scores))
+    assert not any(line.own for line in lines)
+
+
+def test_one_checkpoint_of_one_run_still_has_a_distance():
+    scores = table(models={"unet": (0,)})
+    found = robustness.distance(scores[(scores["epoch"] == 6) & (scores["size"] == "full")], "P")
+    assert found.estimate == pytest.approx(0.05)
+    assert found.runs == 1
+
+
+def test_noise_that_all_training_sets_share_does_not_widen_the_interval():
+    shared = robustness.distance(table(run=0.02, models={"unet": (0, 1, 2)}), "P")
+    apart = robustness.distance(table(own=0.02, models={"unet": (0, 1, 2)}), "P")
+    assert shared.high - shared.low < 1e-9
+    assert apart.high - apart.low > 0.01
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    covered = []
+    for _ in range(40):
+        scores = table(
+            {"P_best": 0.0, "P": 0.05}, {"unet": (0, 1, 2)}, own=0.01, subject=0.02, rng=rng
+        )
+        found = robustness.distance(scores, "P")
+        covered.append(found.low < 0.05 < found.high)
+    assert np.mean(covered) > 0.8
+
+
+def test_the_same_table_has_the_same_interval():
+    scores = table(own=0.01)
+    first, second = (robustness.distance(scores, "P") for _ in range(2))
+    assert (first.low, first.high) == (second.low, second.high)
+
+
+def test_distances_of_every_model_and_of_all():
+    found = robustness.distances(table(own=0.001))
+    assert set(found["model"]) == {*MODELS, "all"}
+    assert len(found) == 4 * 3 * 2
+    rows = found[(found["model"] == "all") & (found["metric"] == "ssim")].set_index("quantity")
+    assert rows.loc["severity", "estimate"] == pytest.approx(0.1, abs=0.005)
+    assert rows.loc["effective robustness of P", "estimate"] == pytest.approx(0.05, abs=0.005)
+    seeds = found.groupby("model")["seeds"].first()
+    assert seeds.to_dict() == {"unet": 3, "vit": 1, "varnet": 1, "all": 1}
+
+
+def test_share_of_the_severity():
+    scores = table().assign(pool=lambda t: t["training"])
+    scores = scores[scores["model"] == "unet"]
+    found = robustness.share(scores, "Q", "P+Q")
+    assert (found.effect, found.severity, found.share) == pytest.approx((0.05, 0.1, 0.5))
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))
+    with pytest.raises(MrinbError, match=r"no rows of training set 'P\+Q2' on 'Q'"):
+        robustness.share(scores, "Q", "P+Q2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t[t["training"] != "P"], "no runs of training set 'P', only 'P_best'"),
+        (lambda t: t[(t["training"] == "P") == (t["size"] == "full")], "share no model, size"),
+        (lambda t: t.drop(t.index[0]), "different slices"),
+        (lambda t: t[(t["target"] == "Q") | (t["epoch"] > 2)], "evaluate it on both"),
+    ],
+)
+def test_tables_that_cannot_be_compared_say_why(spoil, message):
+    with pytest.raises(MrinbError, match=message):
+        robustness.distance(spoil(table()), "P")
+
+
+def test_points_need_both_test_sets():
+    scores = table()
+    with pytest.raises(MrinbError, match="no scores on target 'Q'"):
+        robustness.points(scores[scores["target"] == "P_best"])
+    with pytest.raises(MrinbError, match="lacks column 'training'"):
+        robustness.points(scores.drop(columns="training"))
