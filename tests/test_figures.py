@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from fold_scores import scores as fold_scores
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -98,6 +99,8 @@ MADE = {
     "two tall reconstructions": lambda: figures.reconstructions(
         blob(60, 40), {"diverse": 0.9 * blob(60, 40)}, note=NOTE),
     "forward model": lambda: figures.forward_model(forward_steps(), NOTE),
+    "folds": lambda: figures.folds(fold_scores()),
+    "folds of one seed": lambda: figures.folds(fold_scores((0,)), "ssim_foreground"),
     "history": lambda: figures.history(history(tuple(POOLS)), NOTE),
     "spectrum": lambda: figures.spectrum(
         statistics([f"{k} {a} {c}" for k in ("simulated", "real") for a in ("brain", "knee")

@@ -1,0 +1,104 @@
+"""Appendix C: networks that meet another forward model than the one they were trained on.
+
+Other accelerations (Table 2), and another number of coils, apart from the anatomy that changes with
+it in Figure 14.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
+
+import pandas as pd
+
+from mrinb import masks
+from mrinb.lab import ZERO_FILLED, Best, Lab, Runs
+from mrinb.pools import Pool
+
+TRAINED = (2, 4, 8, 16)
+"""Accelerations of Table 2, each trained on its own and all of them together."""
+UNSEEN = 3
+JOINT = "all four"
+FEWER = 4
+"""Coils of the Avanto, and of the knees in the control."""
+
+
+class Accelerations(NamedTuple):
+    """Table 2's experiment.
+
+    Attributes:
+        runs: training runs; labels are ``2-fold`` to ``16-fold``, ``all four`` and ``3-fold``.
+        scores: table of ``lab.evaluate``; each test acceleration is a target, such as ``3-fold``.
+        best: which single acceleration is best for the unseen one; its table's first column is
+            ``trained at``.
+    """
+
+    runs: Runs
+    scores: pd.DataFrame
+    best: Best
+
+
+def fold(acceleration: int) -> str:
+    """Label of an acceleration."""
+    return f"{acceleration}-fold"
+
+
+def accelerations(lab: Lab, pool: Pool, model: str = "unet") -> Accelerations:
+    """Train at each acceleration, at four of them together and at 3-fold; test all at all.
+
+    The paper tests each network at its own acceleration and at 3-fold only.
+
+    Args:
+        lab: the chapter's lab.
+        pool: pool that is trained on and, its test split, tested on.
+        model: the network.
+    """
+    trained = {fold(a): (a,) for a in TRAINED} | {JOINT: TRAINED, fold(UNSEEN): (UNSEEN,)}
+    groups = {
+        label: lab.train(model, {label: pool}, sampling=masks.sampling(*several))
+        for label, several in trained.items()
+    }
+    runs = reduce(or_, groups.values())
+    scores = lab.join(
+        [
+            lab.evaluate(runs, {fold(a): pool}, sampling=masks.sampling(a))
+            for a in (*TRAINED, UNSEEN)
+        ]
+    )
+    singles = reduce(or_, (groups[fold(a)] for a in TRAINED))
+    return Accelerations(runs, scores, _best(lab, singles, pool))
+
+
+def _best(lab: Lab, singles: Runs, pool: Pool) -> Best:
+    """Which single acceleration is best for the unseen one, by test and by validation data."""
+    target = fold(UNSEEN)
+    found = {
+        split: lab.evaluate(singles, {target: pool}, split, sampling=masks.sampling(UNSEEN))
+        for split in ("test", "val")
+    }
+    means = pd.DataFrame({s: t.groupby("pool")["ssim"].mean() for s, t in found.items()})
+    table = means.loc[list(singles.specs)].rename_axis("trained at").reset_index()
+    table.attrs["note"] = lab.join(list(found.values())).attrs["note"]
+    by_test, by_validation = (
+        str(table.loc[table[split].idxmax(), "trained at"]) for split in ("test", "val")
+    )
+    return Best(table, by_test, by_validation)
+
+
+def coils_alone(lab: Lab, P: Pool, Q: Pool, model: str = "unet") -> pd.DataFrame:
+    """The same knees measured with as few coils as the brains: how much is due to coils alone.
+
+    Args:
+        lab: a lab whose simulated scanners have up to 15 coils.
+        P: pool that is trained on, with its own number of coils and with ``FEWER``.
+        Q: pool that is tested on, measured with ``FEWER`` coils.
+        model: the network.
+
+    Returns:
+        The table of ``lab.evaluate`` on Q for pools P, ``P, 4 coils`` and P+Q.
+    """
+    own = lab.evaluate(lab.train(model, {"P": P, "P+Q": P + Q}), {"Q": Q})
+    fewer = lab.at_coils(FEWER)
+    table = fewer.evaluate(fewer.train(model, {f"P, {FEWER} coils": P}), {"Q": Q})
+    return lab.join([own, table[table["pool"] != ZERO_FILLED]])
