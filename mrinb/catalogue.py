@@ -8,6 +8,7 @@ public split lists (MLI-lab/mri_data_diversity, Apache-2.0).
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from mrinb.errors import unknown
@@ -35,7 +36,7 @@ class Distribution(NamedTuple):
     Attributes:
         name: ``anatomy/CONTRAST-Scanner``, such as ``knee/PDFS-Aera``.
         dataset: row of Table 1 it belongs to.
-        anatomy: ``knee`` or ``brain``.
+        anatomy: ``knee``, ``brain``, or ``head`` for simulated brains of another source.
         view: slice orientation.
         contrast: ``PD``, ``PDFS``, ``FLAIR``, ``T1``, ``T1POST`` or ``T2``.
         scanner: the scanner.
@@ -125,6 +126,23 @@ _ALL = (
 
 DISTRIBUTIONS: dict[str, Distribution] = {d.name: d for d in _ALL}
 """The 16 fastMRI distributions of Figure 2, by name."""
+
+
+def _head(twin: Distribution) -> Distribution:
+    name = f"head/{twin.contrast}-{twin.scanner.name}"
+    return twin._replace(name=name, dataset="simulated heads", anatomy="head")
+
+
+_TWINS = ("FLAIR-Skyra", "T1-Aera", "T1POST-Skyra", "T2-Prisma")
+
+EXTRA: dict[str, Distribution] = {
+    d.name: d for d in (_head(DISTRIBUTIONS[f"brain/{twin}"]) for twin in _TWINS)
+}
+"""Distributions that exist only as simulated: brains that owe nothing to the ICBM template, each
+scanned as the brain distribution of the same contrast and scanner is."""
+
+EVERY: dict[str, Distribution] = {**DISTRIBUTIONS, **EXTRA}
+"""Every distribution, those of Figure 2 first."""
 
 DATASETS: tuple[Dataset, ...] = (
     Dataset(
@@ -275,6 +293,19 @@ def distribution(name: str) -> Distribution:
     Raises:
         MrinbError: no distribution has this name; the nearest names are given.
     """
-    if name not in DISTRIBUTIONS:
-        raise unknown("distribution", name, DISTRIBUTIONS)
-    return DISTRIBUTIONS[name]
+    if name not in EVERY:
+        raise unknown("distribution", name, EVERY)
+    return EVERY[name]
+
+
+def matching(pattern: str) -> list[str]:
+    """Names that a glob pattern matches, in catalogue order.
+
+    A pattern that matches any of Figure 2's distributions means these alone, so that ``*`` is the
+    16 of the paper; the others are found by patterns of their own, such as ``head/*``.
+    """
+    for names in (DISTRIBUTIONS, EXTRA):
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if found:
+            return found
+    return []

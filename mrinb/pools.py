@@ -6,17 +6,17 @@ A pool is a value. Its string form reads back, so that any pool can be a noteboo
     Pool.parse("(knee/* + brain/T2-*).half()")
 
 Grammar: ``expr := term (('+'|'-') term)*``, ``term := atom ('.half()' | '.quarter()' |
-'.take(N)')*``, ``atom := '(' expr ')' | GLOB``, where GLOB matches names of ``catalogue``.
+'.take(N)')*``, ``atom := '(' expr ')' | GLOB``, where GLOB matches names of ``catalogue``
+(``catalogue.matching``).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.catalogue import EVERY, matching
 from mrinb.errors import MrinbError, unknown
 
 
@@ -143,23 +143,23 @@ class Pool:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    return tuple(d for d in DISTRIBUTIONS if d in names)
+    return tuple(d for d in EVERY if d in names)
 
 
 def _match(pattern: str) -> list[str]:
-    found = [d for d in DISTRIBUTIONS if fnmatchcase(d, pattern)]
+    found = matching(pattern)
     if not found:
-        raise unknown("distribution or pattern", pattern, DISTRIBUTIONS)
+        raise unknown("distribution or pattern", pattern, EVERY)
     return found
 
 
 def _globs(names: tuple[str, ...]) -> list[str]:
     """Write a set of names with the widest globs that match nothing else."""
     left, out = set(names), []
-    anatomies = list(dict.fromkeys(d.split("/")[0] for d in DISTRIBUTIONS))
-    contrasts = dict.fromkeys(d.rsplit("-", 1)[0] + "-*" for d in DISTRIBUTIONS)
+    anatomies = list(dict.fromkeys(d.split("/")[0] for d in EVERY))
+    contrasts = dict.fromkeys(d.rsplit("-", 1)[0] + "-*" for d in EVERY)
     for pattern in ["*", *(f"{a}/*" for a in anatomies), *contrasts]:
-        matched = [d for d in DISTRIBUTIONS if fnmatchcase(d, pattern)]
+        matched = matching(pattern)
         if len(matched) > 1 and left.issuperset(matched):
             out.append(pattern)
             left.difference_update(matched)

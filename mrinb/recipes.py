@@ -456,7 +456,7 @@ def _data_outdated(spec: DataSpec) -> str | None:
     from mrinb import catalogue
     from mrinb.data.simulate import acquire
 
-    if spec.distribution not in catalogue.DISTRIBUTIONS:
+    if spec.distribution not in catalogue.EVERY:
         return f"{spec.distribution} is no longer in the catalogue"
     here = acquire.versions(catalogue.distribution(spec.distribution), spec.coil)
     same = spec.simulator.versions == here

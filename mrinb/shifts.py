@@ -81,6 +81,10 @@ coils = Shift("coils", Pool.of("knee/*"), Pool.of("brain/*-Avanto"), "15 coils",
 """Appendix C.2: knees measured with 15 coils, brains of the Avanto with 4."""
 
 
+other_heads = Pool.of("head/*")
+"""Brains that owe nothing to the ICBM template: a second Q of Section 4's shift of anatomy."""
+
+
 def custom(P: str, Q: str) -> Shift:
     """A shift between any two pools given as strings.
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.catalogue import DISTRIBUTIONS, EVERY, EXTRA
 from mrinb.errors import MrinbError
 from mrinb.pools import Part, Pool, Step
 
-NAMES = list(DISTRIBUTIONS)
+NAMES = list(EVERY)
 
 sets = st.sets(st.sampled_from(NAMES), min_size=1)
 steps = st.lists(
@@ -189,3 +189,11 @@ def test_methods_equal_strings():
     assert knees.quarter() == Pool.parse("knee/*.quarter()")
     assert knees.take(7) == Pool.parse("knee/*.take(7)")
     assert len({knees, Pool.parse("knee/*"), Pool.of("knee/PD-*", "knee/PDFS-*")}) == 1
+
+
+def test_a_star_means_the_papers_distributions_and_the_others_are_named():
+    assert Pool.of("*").distributions == tuple(DISTRIBUTIONS)
+    assert Pool.parse("*/T2-*") == Pool.parse("brain/T2-*")
+    assert Pool.parse("head/*").distributions == tuple(EXTRA)
+    assert str(Pool.of("*", "head/*")) == "* + head/*"
+    assert Pool.parse("head/* - head/T2-*").distributions == tuple(EXTRA)[:-1]

@@ -111,6 +111,11 @@ def _subjects(profile: Profile, split: str, slices: int | None) -> int:
 def _found_spec(
     distribution: str, split: Split, limit: int, context: Context, coil: Coil
 ) -> DataSpec:
+    if distribution in catalogue.EXTRA:
+        raise MrinbError(
+            f"{distribution} exists only as simulated data: leave data_root out, "
+            "or take it out of the pool"
+        )
     found = _find(distribution, split, context, coil)
     return DataSpec(
         distribution=distribution, split=split, digest=index.digest(found), limit=limit, coil=coil
@@ -129,7 +134,7 @@ def _find(distribution: str, split: str, context: Context, coil: Coil) -> list[i
 def available(split: str, context: Context) -> list[str]:
     """The distributions that have files of a split: all where they are simulated."""
     if context.data_root is None:
-        return list(catalogue.DISTRIBUTIONS)
+        return list(catalogue.EVERY)
     there = {f.distribution for f in index.scan(context.data_root, context) if f.split == split}
     return [name for name in catalogue.DISTRIBUTIONS if name in there]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     LINE,
@@ -44,7 +44,7 @@ def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = N
     if not images:
         raise MrinbError("a gallery needs at least one image")
     groups: dict[str, list[str]] = {"brain": [], "knee": []}
-    for name in [*(d for d in DISTRIBUTIONS if d in images), *images]:
+    for name in [*(d for d in EVERY if d in images), *images]:
         group = groups.setdefault(name.split("/")[0], [])
         if name not in group:
             group.append(name)
@@ -60,7 +60,7 @@ def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = N
         left = 0.05 + (space - cell * sum(columns.values())) / 2
         for anatomy, names in groups.items():
             width = cell * columns[anatomy]
-            view = {DISTRIBUTIONS[n].view for n in names if n in DISTRIBUTIONS}
+            view = {EVERY[n].view for n in names if n in EVERY}
             title = f"{anatomy}, {view.pop()} view" if len(view) == 1 else anatomy
             words_at(fig, left + width / 2, 0.08, title, fontweight="bold", fontsize=9.5)
             for i, name in enumerate(names):
@@ -77,8 +77,8 @@ def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = N
 
 def _captions(name: str) -> tuple[str, str]:
     """Words above and below an image of the gallery."""
-    if name in DISTRIBUTIONS:
-        known = DISTRIBUTIONS[name]
+    if name in EVERY:
+        known = EVERY[name]
         return known.contrast, f"{known.scanner.name}\n{known.scanner.field_t:g} T"
     contrast, _, scanner = name.partition("/")[2].partition("-")
     return contrast or name, scanner

@@ -116,7 +116,7 @@ def test_full_size_matrices_are_the_catalogues(name):
     assert tuple(acquire.scaled(320, n) for n in (*d.encode, *d.recon)) == (*d.encode, *d.recon)
     assert acquire.scaled(96, d.encode[0]) >= 2 * acquire.scaled(96, d.recon[0]) - 2
     assert acquire.scaled(96, d.encode[1]) >= acquire.scaled(96, d.recon[1])
-    assert set(acquire.SNR) == set(catalogue.DISTRIBUTIONS)
+    assert set(acquire.SNR) == set(catalogue.EVERY)
 
 
 @BOTH
@@ -310,7 +310,7 @@ def test_some_volumes_stop_short_of_the_matrix():
 def test_subjects_of_splits_are_disjoint_everywhere():
     numbers = {
         (d.name, split): {acquire.subject_id(d, split, i) for i in range(300)}
-        for d in catalogue.DISTRIBUTIONS.values()
+        for d in catalogue.EVERY.values()
         for split in acquire.SPLITS
     }
     every = [n for subjects in numbers.values() for n in subjects]

@@ -44,6 +44,7 @@ SNR: dict[str, float] = {
     "brain/FLAIR-Skyra": 42, "brain/T1-Aera": 38, "brain/T1POST-Aera": 36,
     "brain/T1POST-Avanto": 24, "brain/T1POST-Skyra": 60, "brain/T2-Aera": 36,
     "brain/T2-Avanto": 24, "brain/T2-Biograph": 48, "brain/T2-Prisma": 56, "brain/T2-Skyra": 52,
+    "head/FLAIR-Skyra": 42, "head/T1-Aera": 38, "head/T1POST-Skyra": 60, "head/T2-Prisma": 56,
 }  # fmt: skip
 """Signal-to-noise ratio of the reference tissue in the middle of the root-sum-of-squares image.
 
@@ -76,21 +77,33 @@ class VolumeArrays(NamedTuple):
     reconstruction_esc: np.ndarray | None = None
 
 
+def body(distribution: Distribution) -> str:
+    """What coils, field of view and noise go by: ``head`` is scanned as ``brain`` is."""
+    return "brain" if distribution.anatomy == "head" else distribution.anatomy
+
+
 def versions(distribution: Distribution, coil: Coil = "multi") -> tuple[tuple[str, int], ...]:
     """Versions of the modules behind a distribution, for ``SimulatorSpec.versions``."""
-    if distribution.anatomy == "brain":
-        anatomy_version = brain.VERSION
-    else:
-        from mrinb.data.simulate import knee
-
-        anatomy_version = knee.VERSION
     return tuple(sorted([
         *([("single_coil", single_coil.VERSION)] if coil == "single" else []),
         ("acquire", VERSION),
-        (distribution.anatomy, anatomy_version),
+        *_anatomy_versions(distribution.anatomy),
         (distribution.contrast, contrast.VERSIONS[distribution.contrast]),
         (distribution.scanner.name, scanner.VERSIONS[distribution.scanner.name]),
     ]))  # fmt: skip
+
+
+def _anatomy_versions(kind: str) -> list[tuple[str, int]]:
+    if kind == "brain":
+        return [("brain", brain.VERSION)]
+    if kind == "head":
+        from mrinb.data.simulate import head
+
+        # What it shares with the template's heads changes it too.
+        return [("brain", brain.VERSION), ("head", head.VERSION)]
+    from mrinb.data.simulate import knee
+
+    return [("knee", knee.VERSION)]
 
 
 def subject_id(distribution: Distribution, split: str, index: int) -> int:
@@ -138,6 +151,10 @@ def file_name(distribution: Distribution, subject: int) -> str:
 def _anatomy(kind: str, subject: int, seed: int) -> Anatomy:
     if kind == "brain":
         return brain.Brain(subject, seed)
+    if kind == "head":
+        from mrinb.data.simulate import head
+
+        return head.Head(subject, seed)
     from mrinb.data.simulate import knee
 
     return knee.Knee(subject, seed)
@@ -152,10 +169,10 @@ def _matrix(
     distribution: Distribution, spec: SimulatorSpec, rng: np.random.Generator
 ) -> scanner.Matrix:
     height, width = (scaled(spec.size, n) for n in distribution.encode)
-    pixel = RECON_FOV_MM[distribution.anatomy] / scaled(spec.size, distribution.recon[0])
+    pixel = RECON_FOV_MM[body(distribution)] / scaled(spec.size, distribution.recon[0])
     partial, share = rng.uniform(), rng.uniform(0.80, 0.94)
     missing = 0
-    if partial < _PARTIAL_SHARE[distribution.anatomy]:
+    if partial < _PARTIAL_SHARE[body(distribution)]:
         missing = round(width * (1 - share) / 2)
     # Small matrices still have their object sampled at 0.8 mm or finer.
     oversample = max(2, int(np.ceil(pixel / 0.8)))
@@ -187,12 +204,12 @@ def _simulate(
     distribution: Distribution, subject: int, spec: SimulatorSpec, noise: bool
 ) -> VolumeArrays:
     rng = _rng(spec, distribution, subject)
-    kind, field_t = distribution.anatomy, distribution.scanner.field_t
-    anatomy = _anatomy(kind, subject, spec.seed)
+    field_t = distribution.scanner.field_t
+    anatomy = _anatomy(distribution.anatomy, subject, spec.seed)
     timing = contrast.sequence(distribution.contrast, field_t, rng)
     matrix = _matrix(distribution, spec, rng)
     coils = min(spec.coils, distribution.coils)
-    loops = scanner.coil_array(kind, coils, rng)
+    loops = scanner.coil_array(body(distribution), coils, rng)
     reference = _reference(distribution, timing)
     sigma = reference / SNR[distribution.name]
     # Receivers deliver arbitrary units; fastMRI's targets peak around 1e-4 to 1e-3.
@@ -231,7 +248,7 @@ def _slice(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """The finely sampled object of one slice with its phase, and the coils' sensitivities."""
-    kind, field_t = distribution.anatomy, distribution.scanner.field_t
+    kind, field_t = body(distribution), distribution.scanner.field_t
     rows = min(matrix.height, 2 * round(0.575 * matrix.height / 2))
     shape = (rows * matrix.oversample, matrix.width * matrix.oversample)
     fov = (rows * matrix.pixel_mm, matrix.width * matrix.pixel_mm)
@@ -258,7 +275,7 @@ def _excited(rows: int) -> np.ndarray:
 
 
 def _reference(distribution: Distribution, timing: contrast.Sequence) -> float:
-    tissue = REFERENCE_TISSUE[distribution.anatomy]
+    tissue = REFERENCE_TISSUE[body(distribution)]
     field_t = distribution.scanner.field_t
     return float(abs(contrast.tissue_signal(tissue, timing, field_t)))
 
@@ -355,7 +372,7 @@ def _header(
     field = distribution.scanner.header_field_t
     text = _HEADER.format(
         patient=f"{subject:011d}",
-        position="HFS" if distribution.anatomy == "brain" else "FFS",
+        position="HFS" if body(distribution) == "brain" else "FFS",
         protocol=escape(distribution.acquisition),
         model=escape(distribution.scanner.model),
         field=field,
@@ -365,7 +382,7 @@ def _header(
         width=matrix.width,
         fov_h=matrix.height * matrix.pixel_mm,
         fov_w=matrix.width * matrix.pixel_mm,
-        thick=THICKNESS_MM[distribution.anatomy],
+        thick=THICKNESS_MM[body(distribution)],
         recon_h=recon[0],
         recon_w=recon[1],
         rfov_h=recon[0] * matrix.pixel_mm,

@@ -371,9 +371,7 @@ class Brain:
         column = _coarse(partial(_distance, atlas.column), points, every)
         outline = _coarse(partial(_distance, atlas.outline), points, every)
         slow = _coarse(self._slow, points, every * 4)
-        # The skull is rigid: small displacements are the brain's own.
-        free = 1.9 * np.clip(2 - hull / 6, 0, 1) * np.clip(-hull / 5, 0.15, 1)
-        inside = self._moved(points, self._wobble, free, every * 2)
+        inside = self._moved(points, self._wobble, self._free(hull), every * 2)
         fine = self._fine(points)
         canvas = _Canvas(x.shape)
         self._paint_head(canvas, points, hull, column, outline, slow, fine, pixel)
@@ -381,6 +379,11 @@ class Brain:
         self._paint_brain(canvas, inside, hull, white, brain, fine, pixel)
         texture = self._texture(canvas, inside, fine, slow)
         return canvas.layers, texture
+
+    @staticmethod
+    def _free(hull: np.ndarray) -> np.ndarray:
+        """The skull is rigid: small displacements are the brain's own. Millimetres."""
+        return 1.9 * np.clip(2 - hull / 6, 0, 1) * np.clip(-hull / 5, 0.15, 1)
 
     def _brain_fields(
         self, points: Points, hull: np.ndarray, fine: np.ndarray, every: int
@@ -561,8 +564,21 @@ class Brain:
         self, canvas: _Canvas, points: Points, hull: np.ndarray, fine: np.ndarray, pixel: float
     ) -> None:
         x, y, z = points
+        mirrored = (np.abs(x), y, z)
+        self._paint_sinuses(canvas, points, hull, pixel)
+        for start, end, radius in _ARTERIES:
+            canvas.paint("blood", _step(radius - _capsule(mirrored, start, end), pixel))
+        spots = _step(fine - 2.0, 0.3) * canvas.get("csf") * _step(hull + 26, 2)
+        canvas.paint("blood", np.clip(spots, 0, 1))
+        plexus = _ellipsoid(mirrored, (24, -43, 10), (4.5, 7, 7)) + 0.9 * fine
+        csf = canvas.get("csf")
+        canvas.paint("enhancing", _step(plexus - 0.5, pixel) * csf * 0.9)
+
+    def _paint_sinuses(
+        self, canvas: _Canvas, points: Points, hull: np.ndarray, pixel: float
+    ) -> None:
+        x, y, z = points
         side = np.abs(x)
-        mirrored = (side, y, z)
         inner = self._person.csf_mm
         # Superior sagittal sinus: a triangle at the midline under the vault.
         sinus = np.minimum(inner + 0.5 - hull, 4.2 - side - 0.55 * (inner - hull))
@@ -571,13 +587,6 @@ class Brain:
         transverse = np.minimum(2.3 - np.abs(hull - inner + 1.8), 3.2 - np.abs(z + 15))
         transverse = np.where((y < -58) & (side < 62), transverse, -9)
         canvas.paint("blood", _step(transverse, pixel))
-        for start, end, radius in _ARTERIES:
-            canvas.paint("blood", _step(radius - _capsule(mirrored, start, end), pixel))
-        spots = _step(fine - 2.0, 0.3) * canvas.get("csf") * _step(hull + 26, 2)
-        canvas.paint("blood", np.clip(spots, 0, 1))
-        plexus = _ellipsoid(mirrored, (24, -43, 10), (4.5, 7, 7)) + 0.9 * fine
-        csf = canvas.get("csf")
-        canvas.paint("enhancing", _step(plexus - 0.5, pixel) * csf * 0.9)
 
     def _texture(
         self, canvas: _Canvas, points: Points, fine: np.ndarray, slow: np.ndarray,
