@@ -113,12 +113,13 @@ class Distance(NamedTuple):
     draws: np.ndarray
 
 
-def points(scores: pd.DataFrame) -> pd.DataFrame:
+def points(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Mean scores of every checkpoint: the data of Figure 5.
 
     Args:
         scores: rows of slices with the columns of ``POINT``, ``target`` (``P_best`` or ``Q``) and
-            ``METRICS``; rows without a training set are passed over.
+            the metrics; rows without a training set are passed over.
+        metrics: which scores.
 
     Returns:
         One row a checkpoint: columns of ``POINT``, ``epochs`` of its run, and for each metric its
@@ -127,18 +128,19 @@ def points(scores: pd.DataFrame) -> pd.DataFrame:
     Raises:
         MrinbError: a column is missing, or a checkpoint was not tested on both.
     """
-    for name in (*POINT, "target", *METRICS):
+    for name in (*POINT, "target", *metrics):
         if name not in scores.columns:
             raise MrinbError(f"score table lacks column {name!r}: give that of studies.robustness")
     rows = scores[scores["size"].isin([FULL, QUARTER])]
-    means = rows.groupby([*POINT, "target"], sort=False)[[*METRICS]].mean().unstack("target")
+    means = rows.groupby([*POINT, "target"], sort=False)[[*metrics]].mean().unstack("target")
     for target in (BASELINE, "Q"):
-        if ("ssim", target) not in means or means["ssim", target].isna().any():
+        column = (metrics[0], target)
+        if column not in means or means[column].isna().any():
             raise MrinbError(f"a checkpoint has no scores on target {target!r}: evaluate it there")
     table = pd.DataFrame(
         {
             f"{axis}_{metric}": means[metric, target]
-            for metric in METRICS
+            for metric in metrics
             for axis, target in (("x", BASELINE), ("y", "Q"))
         }
     ).reset_index()

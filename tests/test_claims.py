@@ -383,3 +383,12 @@ def test_a_claim_about_matched_images_reads_matched_scores():
         assert [e.metric for e in verdict.effects] == list(claims.MATCHED)
         assert "difference in matched SSIM" in verdict.text
     assert claims.check("diverse-helps-over-coils-unmatched", scores).verdict == "holds"
+
+
+def test_the_control_of_coils_compares_the_same_knees_at_both_numbers():
+    means = {"P": {"Q": 0.80}, "P, 4 coils": {"Q": 0.83}, "P+Q": {"Q": 0.84}}
+    for change, word in ((0.0, "holds"), (0.05, "does not hold")):
+        scores = table(means, shift="", **QUIET)
+        gain = np.where(scores["pool"] == "P", change, 0.0)
+        scores = scores.assign(**{f"{m}_matched": scores[m] + gain for m in claims.METRICS})
+        assert claims.check("coils-alone-matter", scores).verdict == word

@@ -162,3 +162,13 @@ def test_points_need_both_test_sets():
         robustness.points(scores[scores["target"] == "P_best"])
     with pytest.raises(MrinbError, match="lacks column 'training'"):
         robustness.points(scores.drop(columns="training"))
+
+
+def test_points_of_other_metrics_are_theirs():
+    scores = table().assign(ssim_matched=lambda t: t["ssim"] + 0.03)
+    points = robustness.points(scores, ("ssim_matched",))
+    plain = robustness.points(scores)
+    np.testing.assert_allclose(points["y_ssim_matched"], plain["y_ssim"] + 0.03)
+    assert "x_ssim" not in points
+    with pytest.raises(MrinbError, match="lacks column 'ssim_foreground_matched'"):
+        robustness.points(scores, ("ssim_foreground_matched",))

@@ -56,6 +56,7 @@ METRICS = {
     "psnr": "PSNR in dB",
     "nmse": "NMSE",
     "ssim_matched": "SSIM, matched mean and variance",
+    "ssim_foreground_matched": "SSIM, foreground, matched mean and variance",
     "psnr_matched": "PSNR in dB, matched mean and variance",
 }
 """Scores that bars can show."""
