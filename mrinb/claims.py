@@ -630,6 +630,56 @@ def _coils_alone(
 
 
 @_claim(
+    "few-fall-short",
+    "03",
+    "better",
+    "A model trained on all of P beats one trained on the few slices of P that the skewed set has: "
+    "there is something that data from Q could make up for, or spoil.",
+    "our control of Section 3, Figure 4",
+)
+def _few_fall_short(
+    scores: pd.DataFrame, full: str = "P", few: str = "few of P"
+) -> Iterator[_Pair]:
+    for part in _parts(scores):
+        yield _Pair(part, "P", full, few)
+
+
+def _joint_claim(claim_id: str, chapter: str, statement: str, paper: str) -> None:
+    """The rule of ``joint-equals-separate`` for other training sets or networks."""
+    _claim(claim_id, chapter, "at least as good", statement, paper)(_joint)
+
+
+_joint_claim(
+    "skewed-joint-equals-separate",
+    "03",
+    "Where P has ten times fewer slices than Q, one model trained on both is still at least as "
+    "good on each of them as the model trained on it alone.",
+    "Section 3, Figure 4",
+)
+_joint_claim(
+    "networks-joint-equals-separate",
+    "B",
+    "It is not the U-net: one VarNet, and one ViT, trained on P and Q together reconstructs each "
+    "of them at least as well as the one trained on it alone.",
+    "Appendix B.3, Figure 12",
+)
+_joint_claim(
+    "small-data-joint-equals-separate",
+    "B",
+    "With a quarter of the slices, one model trained on P and Q together is at least as good on "
+    "each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, top",
+)
+_joint_claim(
+    "small-model-joint-equals-separate",
+    "B",
+    "With a third of the channels, one model trained on P and Q together is at least as good on "
+    "each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, bottom",
+)
+
+
+@_claim(
     "severity-is-there",
     "04",
     "better",

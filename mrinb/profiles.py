@@ -42,6 +42,8 @@ class Profile(NamedTuple):
         patches: patches of every split whose similarity is measured (Appendix D).
         embedder_size: pixels a side to which they are enlarged for EfficientNet-Lite0.
         images: test slices of each distribution of Appendix A, where validation has half as many.
+        grid_slices: slices that Appendix B.2's learning-rate grid trains on.
+        shift: which shift of Section 3 is run where none is asked for: one by name, or ``all``.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Profile(NamedTuple):
     patches: int = 256
     embedder_size: int = 112
     images: int = 100
+    grid_slices: int = 128
+    shift: str = "all"
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -99,7 +103,7 @@ PROFILES = {
                 "vit": _vit(8, 64, 4, 2, 64, 6),
                 "varnet": _varnet(2, 2, 2, 0, 3),
             },
-            ("unet",), 2, patches=48, images=32,
+            ("unet",), 2, patches=48, images=32, grid_slices=16, shift="contrast",
         ),
         Profile(
             "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,
@@ -117,7 +121,7 @@ PROFILES = {
                 "vit": _vit(10, 396, 9, 4, 320, 60),
                 "varnet": _varnet(8, 12, 9, 1, 60),
             },
-            _ALL, 4, patches=2048, embedder_size=224,
+            _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048,
         ),
     )
 }  # fmt: skip
