@@ -24,7 +24,7 @@ _SIZES = (
     ("coils, at most", lambda p: p.coils),
     ("subjects to train / validate / test", lambda p: " / ".join(map(str, p.subjects))),
     ("slices of a volume", lambda p: p.slices),
-    ("shifts of Section 3, if none is asked for", lambda p: p.shift),
+    ("shifts of Sections 3 and 4, if none is asked for", lambda p: p.shift),
     *(
         (label, lambda p, name=name: _network(p.networks[name]))
         for name, label in (("unet", "U-net"), ("vit", "ViT"), ("varnet", "VarNet"))

@@ -43,7 +43,9 @@ class Profile(NamedTuple):
         embedder_size: pixels a side to which they are enlarged for EfficientNet-Lite0.
         images: test slices of each distribution of Appendix A, where validation has half as many.
         grid_slices: slices that Appendix B.2's learning-rate grid trains on.
-        shift: which shift of Section 3 is run where none is asked for: one by name, or ``all``.
+        shift: which shift of Sections 3 and 4 is run where none is asked for: one by name, or
+            ``all``.
+        channels: channels of the U-nets whose capacity Chapter 4 compares.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Profile(NamedTuple):
     images: int = 100
     grid_slices: int = 128
     shift: str = "all"
+    channels: tuple[int, ...] = (4, 8, 16, 32)
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -104,6 +107,7 @@ PROFILES = {
                 "varnet": _varnet(2, 2, 2, 0, 3),
             },
             ("unet",), 2, patches=48, images=32, grid_slices=16, shift="contrast",
+            channels=(4, 8),
         ),
         Profile(
             "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,
