@@ -912,6 +912,19 @@ def cases(
     return found
 
 
+def cases_table(scores: pd.DataFrame, **labels: str) -> pd.DataFrame:
+    """The outcomes of ``cases`` for a page: shift, model, case and the numbers in words.
+
+    Args:
+        scores: table of ``studies.robustness``.
+        **labels: as of ``cases``.
+    """
+    found = [case[:4] for case in cases(scores, **labels)]
+    table = pd.DataFrame(found, columns=pd.Index(Case._fields[:4]))
+    table.attrs["empty"] = "only the network that chose P_best was trained on every distribution"
+    return table
+
+
 def _case(harmless: Word, between: Word) -> tuple[str, str]:
     """The case that two verdicts make, and its name in words."""
     if harmless == "holds":

@@ -90,7 +90,8 @@ def robustness(lab: Lab, shift: Shift, rule: Rule = "validation") -> Robustness:
     on = {BASELINE: Pool.of(name), "Q": shift.Q}
     tables = [lab.evaluate(r, on, epochs=r.early) for r in runs.values()]
     rest = [t[t["pool"] != ZERO_FILLED] for t in tables[1:]]  # zero-filled scores are the same
-    scores = lab.join([tables[0], *rest, _others(lab, shift, name)])
+    others = [_others(lab, shift, name)] if SELECTOR in runs else []
+    scores = lab.join([tables[0], *rest, *others])
     by_label = {s.label: s for s in sets}
     scores = scores.assign(
         shift=shift.name,

@@ -26,13 +26,15 @@ from mrinb.figures.neighbours import (
     similarity_table,
 )
 from mrinb.figures.pictures import detail, forward_model, gallery, reconstructions
+from mrinb.figures.robustness import capacity, distances, effective_robustness, singles
 from mrinb.figures.scores import bars, bars_table
 from mrinb.figures.tables import table, table1
 
 __all__ = [
-    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "csv_link",
-    "csv_text", "detail", "folds", "folds_table", "forward_model", "gallery", "history",
+    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "capacity", "csv_link",
+    "csv_text", "detail", "distances", "effective_robustness", "folds", "folds_table",
+    "forward_model", "gallery", "history",
     "kept_lines", "matches", "note_text",
     "patches", "reconstructions", "show", "similarity", "similarity_curves", "similarity_table",
-    "spectrum", "stamp", "table", "table1", "table2", "webp",
+    "singles", "spectrum", "stamp", "table", "table1", "table2", "webp",
 ]  # fmt: skip

@@ -156,7 +156,7 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
     places = {(q, m): -(i * (len(models) + 0.8) + j) for i, q in enumerate(quantities)
               for j, m in enumerate(models)}  # fmt: skip
     with mpl.rc_context(STYLE):
-        height = 0.9 + len(shifts) * (0.55 + 0.19 * (len(places) + len(quantities)))
+        height = 0.9 + len(shifts) * (0.5 + 0.15 * (len(places) + len(quantities)))
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         reserve(fig)
         grid = fig.subplots(len(shifts), len(metrics), squeeze=False, sharex="row", sharey=True)
@@ -168,7 +168,8 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
             middle = [np.mean([places[q, m] for m in models]) for q in quantities]
             row[0].set_yticks(middle, [_math(q).replace("robustness of", "robustness\nof")
                                        for q in quantities])  # fmt: skip
-            row[0].tick_params(axis="y", length=0)
+            for ax in row:
+                ax.tick_params(axis="y", length=0)
         for ax in grid[-1]:
             ax.set_xlabel("above the line of $P_{\\mathrm{best}}$, in SSIM on Q")
         handles = [
