@@ -445,6 +445,8 @@ class Lab:
             A table as that of ``evaluate``; the column ``pool`` names the weight (``λ = 0.01``),
             ``weight`` is the weight, NaN for zero-filled images. Nothing is trained: seeds are -1.
         """
+        if iterations < 1:
+            raise MrinbError(f"iterations = {iterations}: give a number above 0")
         tests = {
             (target, d): self._images(d, split, coil, slices)
             for target, pool in on.items()
@@ -497,6 +499,8 @@ class Lab:
         return Panel(target, images, scores, self.note([reference, *pictures]))
 
     def _images(self, distribution: str, split: Split, coil: Coil, slices: int | None) -> DataSpec:
+        if slices is not None and slices < 0:
+            raise MrinbError(f"images = {slices}: give 0 or a larger number")
         count = slices or self.profile.images
         return self.data(
             distribution, split, coil=coil, slices=count if split == "test" else -(-count // 2)

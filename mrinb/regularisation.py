@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from mrinb import paper
-from mrinb.errors import MrinbError
+from mrinb.errors import MrinbError, unknown
+from mrinb.specs import Coil
 
 WEIGHTS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Two a decade; the paper's 0.01 and 0.001 are among them."""
@@ -37,6 +38,22 @@ def grid(text: str) -> tuple[float, ...]:
     return tuple(found) or WEIGHTS
 
 
+def track(text: str) -> Coil:
+    """The parameter ``coil``: ``single`` or ``multi``.
+
+    Raises:
+        MrinbError: it is neither.
+    """
+    if text not in ("single", "multi"):
+        raise unknown("coil", text, ("single", "multi"))
+    return "single" if text == "single" else "multi"
+
+
+def spread(weights: Sequence[float], printed: Sequence[float] = (0.001, 0.01)) -> list[float]:
+    """The ends of a grid and the paper's two weights, as far as it has them: for pictures."""
+    return sorted({min(weights), max(weights), *(w for w in printed if w in weights)})
+
+
 def means(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
     """Mean score over slices: one row a weight, one column a target.
 
@@ -58,10 +75,13 @@ def best(scores: pd.DataFrame) -> dict[str, float]:
     return {str(target): float(weight) for target, weight in found.items()}
 
 
-def at_edge(chosen: Mapping[str, float], weights: tuple[float, ...]) -> list[str]:
-    """Targets whose chosen weight is the smallest or largest of the grid: it may lie beyond."""
+def at_edge(chosen: Mapping[str, float], weights: Sequence[float]) -> str:
+    """Whether a chosen weight is the smallest or largest of the grid, in words."""
     ends = (min(weights), max(weights))
-    return [target for target, weight in chosen.items() if weight in ends]
+    at = [target for target, weight in chosen.items() if weight in ends]
+    if not at:
+        return "no chosen weight is at an end of the grid"
+    return f"at an end of the grid: that of {' and that of '.join(at)}"
 
 
 def beside_paper(

@@ -18,7 +18,9 @@ from mrinb.figures.base import (
     webp,
 )
 from mrinb.figures.curves import history, spectrum
+from mrinb.figures.learning import learning_rates, spread
 from mrinb.figures.neighbours import (
+    correlations,
     matches,
     patches,
     similarity,
@@ -29,12 +31,14 @@ from mrinb.figures.pictures import detail, forward_model, gallery, reconstructio
 from mrinb.figures.robustness import capacity, distances, effective_robustness, singles
 from mrinb.figures.scores import bars, bars_table
 from mrinb.figures.tables import table, table1
+from mrinb.figures.weights import weights, weights_table
 
 __all__ = [
-    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "capacity", "csv_link",
+    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "capacity", "correlations", "csv_link",
     "csv_text", "detail", "distances", "effective_robustness", "folds", "folds_table",
     "forward_model", "gallery", "history",
-    "kept_lines", "matches", "note_text",
+    "kept_lines", "learning_rates", "matches", "note_text",
     "patches", "reconstructions", "show", "similarity", "similarity_curves", "similarity_table",
-    "singles", "spectrum", "stamp", "table", "table1", "table2", "webp",
+    "singles", "spectrum", "spread", "stamp", "table", "table1", "table2", "webp", "weights",
+    "weights_table",
 ]  # fmt: skip
