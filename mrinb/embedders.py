@@ -148,7 +148,7 @@ def load(spec: EmbedderSpec, device: str = "auto") -> Embedder:
     """
     place = torch_device(device)
     if spec.name == CLIP_NAME:
-        network = clip(_checked(Path(spec.path), spec)).visual.eval().to(place)
+        network = clip(_checked(Path(spec.path), spec), CLIP_ARCHITECTURE).visual.eval().to(place)
         mean, std = _clip_statistics()
         return Embedder(network, mean, std, spec.size, place)
     network = _lite(_checked(_lite_file(), spec)).eval().to(place)

@@ -25,6 +25,7 @@ from mrinb.figures.neighbours import (
     patches,
     similarity,
     similarity_curves,
+    similarity_note,
     similarity_table,
 )
 from mrinb.figures.pictures import detail, forward_model, gallery, reconstructions
@@ -34,11 +35,10 @@ from mrinb.figures.tables import table, table1
 from mrinb.figures.weights import weights, weights_table
 
 __all__ = [
-    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "capacity", "correlations", "csv_link",
-    "csv_text", "detail", "distances", "effective_robustness", "folds", "folds_table",
-    "forward_model", "gallery", "history",
-    "kept_lines", "learning_rates", "matches", "note_text",
-    "patches", "reconstructions", "show", "similarity", "similarity_curves", "similarity_table",
-    "singles", "spectrum", "spread", "stamp", "table", "table1", "table2", "webp", "weights",
-    "weights_table",
+    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "capacity",
+    "correlations", "csv_link", "csv_text", "detail", "distances", "effective_robustness",
+    "folds", "folds_table", "forward_model", "gallery", "history", "kept_lines", "learning_rates",
+    "matches", "note_text", "patches", "reconstructions", "show", "similarity",
+    "similarity_curves", "similarity_note", "similarity_table", "singles", "spectrum", "spread",
+    "stamp", "table", "table1", "table2", "webp", "weights", "weights_table",
 ]  # fmt: skip

@@ -27,13 +27,16 @@ from mrinb.figures.base import (
     RULE,
     STAMP,
     STYLE,
+    Html,
     inches,
+    note_text,
     picture,
     reserve,
     role_colour,
     stamp,
     words_at,
 )
+from mrinb.figures.tables import table
 
 _MARKERS = "o^sDvphX<>"
 _SINGLE = ROLES["narrow"]
@@ -81,13 +84,13 @@ def similarity(
         for (left, right), rule in zip(grid, ranks.RULES, strict=True):
             _histograms(left, similarities[similarities["rule"] == rule], compared, order)
             left.set_title(_RULE_WORDS[rule], loc="left", fontweight="bold")
-            table = ranks.points(similarities, scores, metric, rule)
-            _scatter(right, table, order)
-            right.set_title(_correlations(table), loc="left", fontsize=9)
+            points = ranks.points(similarities, scores, metric, rule)
+            _scatter(right, points, order)
+            right.set_title(_correlations(points), loc="left", fontsize=9)
             right.set_ylabel(f"{METRICS[metric]} on the test data")
         grid[1, 0].set_xlabel("similarity of a test patch to its nearest neighbour")
         grid[1, 1].set_xlabel("mean similarity of the test patches")
-        handles = _handles(table, order, best)
+        handles = _handles(points, order, best)
         fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False,
                    columnspacing=1.2, handletextpad=0.4)  # fmt: skip
         return stamp(fig, note if note is not None else similarity_note(similarities, scores))
@@ -115,6 +118,29 @@ def similarity_table(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.Dat
     return pd.concat(tables, ignore_index=True)
 
 
+def correlations(similarities: pd.DataFrame, scores: pd.DataFrame) -> Html:
+    """Every rank correlation of similarity and score, as a table for the page.
+
+    Args:
+        similarities: table of ``lab.similarity``.
+        scores: table of ``lab.evaluate`` of one model trained on the same pools.
+    """
+    found = ranks.summary(similarities, scores)
+    signed = "{:+.2f}".format
+    rows = pd.DataFrame(
+        {
+            "similarity over": found["similarity"],
+            "score": found["score"].map(METRICS),
+            "pools": found["number"].astype(str) + ", " + found["pools"],
+            "rank correlation": found["rho"].map(signed),
+            "90 % of shuffles": found["low"].map(signed) + " to " + found["high"].map(signed),
+            "p": found["p"].map("{:.2g}".format),
+        }
+    )
+    note = similarity_note(similarities, scores)
+    return table(rows, f"Rank correlation of similarity and score ({note_text(note)})")
+
+
 def _histograms(
     ax: Axes, rows: pd.DataFrame, compared: Sequence[str], order: Sequence[str]
 ) -> None:
@@ -134,8 +160,8 @@ def _histograms(
     ax.set_axisbelow(True)
 
 
-def _scatter(ax: Axes, table: pd.DataFrame, order: Sequence[str]) -> None:
-    for _, row in table.iterrows():
+def _scatter(ax: Axes, points: pd.DataFrame, order: Sequence[str]) -> None:
+    for _, row in points.iterrows():
         twice = 2 * row["spread"] if np.isfinite(row["spread"]) else None
         look = _look(row, order)
         colour = look["mec"]
@@ -160,23 +186,23 @@ def _look(row: pd.Series, order: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _correlations(table: pd.DataFrame) -> str:
+def _correlations(points: pd.DataFrame) -> str:
     lines = []
     for contained in (False, True):
-        number = len(table) if contained else int((~table["contains"]).sum())
+        number = len(points) if contained else int((~points["contains"]).sum())
         words = f"all {number} pools" if contained else f"{number} pools without Q"
         if number < 3:
             lines.append(f"{words}: too few for a correlation")
             continue
-        found = ranks.correlate(table, contained)
+        found = ranks.correlate(points, contained)
         rho = f"{found.rho:+.2f}".replace("-", "\N{MINUS SIGN}")
         lines.append(f"{words}: \N{GREEK SMALL LETTER RHO} = {rho}, p = {found.p:.2g}")
     return "\n".join(lines)
 
 
-def _handles(table: pd.DataFrame, order: Sequence[str], best: str) -> list[Line2D]:
+def _handles(points: pd.DataFrame, order: Sequence[str], best: str) -> list[Line2D]:
     handles = []
-    for _, row in table.iterrows():
+    for _, row in points.iterrows():
         pool = row["pool"]
         words = EVERY[pool].label if pool in EVERY else pool
         name = f"{words} ($P_{{\\mathrm{{best}}}}$)" if pool == best else words

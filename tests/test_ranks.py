@@ -1,0 +1,159 @@
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mrinb import claims, ranks
+from mrinb.errors import MrinbError
+
+POOLS = ("a", "b", "c", "d", "P", "P+Q", "Q")
+SUBJECTS = tuple(f"s{i}" for i in range(8))
+
+
+def similarities(means, pools=POOLS):
+    """Two test patches of each subject; ``means`` is a similarity a pool."""
+    rows = [
+        {
+            "pool": pool, "pool_string": f"<{pool}>", "contains": "Q" in pool, "rule": rule,
+            "compared": 10, "distribution": "brain/T2-Aera", "subject": subject,
+            "similarity": mean + shift,
+        }
+        for pool, mean in zip(pools, means, strict=True)
+        for rule in (*ranks.RULES, "")
+        for subject in SUBJECTS
+        for shift in ((-0.01, 0.01) if rule else (0.5, 0.5))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    note = {"simulated": True, "profile": "quick", "seeds": [], "key": "k", "embedder": "net"}
+    table.attrs["note"] = note
+    return table
+
+
+def scores(means, pools=POOLS, seeds=3, foreground=None):
+    foreground = means if foreground is None else foreground
+    rows = [
+        {
+            "pool": pool, "model": "unet", "seed": seed, "epoch": epoch, "split": split,
+            "distribution": distribution, "target": "Q", "shift": "contrast", "volume": subject,
+            "subject": subject, "slice": 0, "acceleration": 4,
+            "ssim": mean + 0.001 * (seed - 1) if last else 0.1,
+            "ssim_foreground": inside + 0.001 * (seed - 1),
+        }
+        for pool, mean, inside in zip(pools, means, foreground, strict=True)
+        for seed in range(seeds)
+        for epoch, split, distribution in (
+            (6, "test", "brain/T2-Aera"), (2, "test", "brain/T2-Aera"),
+            (6, "val", "brain/T2-Aera"), (6, "test", "knee/PD-Aera"),
+        )
+        for last in [(epoch, split, distribution) == (6, "test", "brain/T2-Aera")]
+        for subject in SUBJECTS
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    note = {"simulated": True, "profile": "quick", "seeds": [0, 1, 2], "key": "s"}
+    table.attrs["note"] = note
+    return table
+
+
+NEAR = [0.5, 0.52, 0.51, 0.55, 0.6, 0.8, 0.82]
+GOOD = [0.7, 0.72, 0.71, 0.75, 0.8, 0.9, 0.91]
+
+
+def test_correlation_and_its_exact_test():
+    x, y = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 3, 5, 4])
+    found = ranks.correlation(x, y)
+    wanted = stats.spearmanr(x, y).statistic
+    assert found.rho == pytest.approx(wanted)
+    every = [stats.spearmanr(x, order).statistic for order in permutations(y)]
+    assert found.p == pytest.approx(np.mean(np.array(every) >= wanted - 1e-9))
+    assert found.p_below == pytest.approx(np.mean(np.array(every) <= wanted + 1e-9))
+    assert found.low < 0 < found.high
+
+
+def test_perfect_order_of_six_has_one_chance_in_720():
+    found = ranks.correlation(np.arange(6.0), np.arange(6.0) ** 3)
+    assert found.rho == pytest.approx(1)
+    assert found.p == pytest.approx(1 / 720)
+
+
+def test_many_pools_are_shuffled_at_random_and_never_give_p_zero():
+    found = ranks.correlation(np.arange(12.0), np.arange(12.0))
+    assert 0 < found.p < 1e-3
+    assert found.high == pytest.approx(stats.norm.ppf(0.95) / np.sqrt(11), abs=0.03)
+
+
+def test_ties_everywhere_are_no_correlation():
+    found = ranks.correlation(np.ones(5), np.arange(5.0))
+    assert (found.rho, found.p) == (0, 1)
+    with pytest.raises(MrinbError, match="2 pools"):
+        ranks.correlation(np.ones(2), np.ones(2))
+
+
+def test_points_are_means_of_last_test_scores_on_tested_distributions():
+    table = ranks.points(similarities(NEAR), scores(GOOD))
+    assert table["similarity"].tolist() == pytest.approx(NEAR)
+    assert table["score"].tolist() == pytest.approx(GOOD)
+    assert table["spread"].tolist() == pytest.approx([0.001] * 7)
+    assert table.loc[table["contains"], "pool"].tolist() == ["P+Q", "Q"]
+
+
+def test_a_pool_under_two_labels_counts_once():
+    near = similarities([*NEAR, NEAR[3]], (*POOLS, "P_best"))
+    near.loc[near["pool"] == "P_best", "pool_string"] = "<d>"
+    table = ranks.points(near, scores([*GOOD, GOOD[3]], (*POOLS, "P_best")))
+    assert table["pool"].tolist() == list(POOLS)
+
+
+def test_what_cannot_be_compared_is_named():
+    with pytest.raises(MrinbError, match="pool 'Q' was not evaluated"):
+        ranks.points(similarities(NEAR), scores(GOOD[:-1], POOLS[:-1]))
+    with pytest.raises(MrinbError, match="unknown rule 'al'"):
+        ranks.points(similarities(NEAR), scores(GOOD), rule="al")
+    two = pd.concat([scores(GOOD), scores(GOOD).assign(model="vit")])
+    with pytest.raises(MrinbError, match="one model, the scores have unet, vit"):
+        ranks.points(similarities(NEAR), two)
+
+
+def test_summary_has_both_rules_scores_and_sets_of_pools():
+    table = ranks.summary(similarities(NEAR), scores(GOOD))
+    assert len(table) == 8
+    assert set(table["number"]) == {5, 7}
+    assert table["rho"].tolist() == pytest.approx([1.0] * 8)
+
+
+def claim(near, good, **options):
+    return claims.check("similarity-ranks-as-ssim", scores(good, **options), similarities=near)
+
+
+def test_the_claim_holds_of_pools_without_q():
+    verdict = claim(similarities(NEAR), GOOD)
+    assert verdict.verdict == "holds"
+    assert verdict.estimate == pytest.approx(1)
+    assert "rank correlation with SSIM" in verdict.text
+    assert "90 % of shuffles" in verdict._repr_html_()
+    assert len(verdict.effects) == 4
+
+
+def test_pools_with_q_cannot_carry_the_claim():
+    # Over all seven pools the correlation is significant, over the five others it is none.
+    good = [0.75, 0.71, 0.8, 0.72, 0.7, 0.9, 0.91]
+    assert claim(similarities(NEAR), good).verdict == "undecided"
+    low = [0.8, 0.74, 0.75, 0.72, 0.7, 0.9, 0.91]
+    assert claim(similarities(NEAR), low).verdict == "does not hold"
+
+
+def test_the_claim_needs_both_scores_both_rules_and_enough_of_all():
+    mixed = [0.75, 0.71, 0.8, 0.72, 0.7, 0.9, 0.91]
+    assert claim(similarities(NEAR), GOOD, foreground=mixed).verdict == "depends on background"
+    near = similarities(NEAR)
+    swapped = near["rule"] == ranks.SAME
+    near.loc[swapped, "similarity"] = -near.loc[swapped, "similarity"]
+    assert claim(near, GOOD).verdict == "does not hold"
+    assert claim(similarities(NEAR), GOOD, seeds=2).verdict == "underpowered"
+    few = (0, 1, 2, 4, 5, 6)
+    pools = [POOLS[i] for i in few]
+    found = claim(similarities([NEAR[i] for i in few], pools), [GOOD[i] for i in few], pools=pools)
+    assert found.verdict == "underpowered"
+    with pytest.raises(MrinbError, match=r"give similarities=lab\.similarity"):
+        claims.check("similarity-ranks-as-ssim", scores(GOOD))
