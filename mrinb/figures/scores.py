@@ -67,6 +67,7 @@ def bars(
     words: Mapping[str, str] | None = None,
     section: Section = section3,
     note: Mapping[str, Any] | None = None,
+    title: str = "",
 ) -> Figure:
     """Scores of models by training pool: a row of panels for each shift (Figures 3 and 4).
 
@@ -82,6 +83,7 @@ def bars(
         words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
         section: where the words for P and Q of a shift are.
         note: stamped into the figure; None takes the table's own.
+        title: stands in bold above everything, such as the network's name.
 
     Raises:
         MrinbError: columns, split, metric or pools are missing, or there are several models.
@@ -101,7 +103,7 @@ def bars(
     shifts = list(trained["shift"].unique())
     targets = sorted(trained["target"].unique())
     with mpl.rc_context(STYLE):
-        height = 2.55 * len(shifts) + 0.75
+        height = 2.55 * len(shifts) + (1.0 if title else 0.75)
         fig = Figure((PAGE_WIDTH, height), layout="constrained")
         reserve(fig)
         grid = fig.subplots(len(shifts), len(targets), squeeze=False)
@@ -113,7 +115,7 @@ def bars(
                 _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
         for ax in grid[-1]:
             ax.set_xlabel("training pool, number of training slices")
-        _legend(fig, trained, "zero-filled" in set(table["pool"]))
+        _legend(fig, trained, "zero-filled" in set(table["pool"]), title)
         own = scores.attrs.get("note")
         return stamp(fig, note if note is not None else own, _acceleration(table))
 
@@ -220,8 +222,8 @@ def _head(
     ax.set_ylabel(f"{METRICS[metric]} on {target}{start}")
 
 
-def _legend(fig: Figure, trained: pd.DataFrame, zero: bool) -> None:
-    """What the marks mean; one row above all panels."""
+def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
+    """The title, and what the marks mean in one row; above all panels."""
     several = trained["seed"].nunique() > 1
     marks = []
     if several:
@@ -235,7 +237,8 @@ def _legend(fig: Figure, trained: pd.DataFrame, zero: bool) -> None:
     if zero:
         marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label="zero-filled"))
     fig.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False,
-               handlelength=1.6, columnspacing=1.4)  # fmt: skip
+               handlelength=1.6, columnspacing=1.4, title=title or None,
+               title_fontproperties={"weight": "bold", "size": 11})  # fmt: skip
 
 
 def _acceleration(table: pd.DataFrame) -> str:
