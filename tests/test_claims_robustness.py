@@ -55,11 +55,11 @@ def test_claims_hold_where_they_are_true_and_fail_where_they_are_false(claim, wr
 def test_being_ahead_on_both_axes_is_no_effective_robustness():
     # P is further along the same line: better on Q, at equal SSIM on P_best not at all.
     ahead = scores(diverse=0.0, ahead=0.05)
-    assert claims.check("diversity-helps", ahead).verdict == "holds"
-    assert claims.check("effective-robustness", ahead).verdict == "undecided"
-    (ssim, _) = claims.check("effective-robustness", ahead).effects
-    assert abs(ssim.estimate) < 0.003
-    assert "Q at equal SSIM on P_best" in str(claims.check("effective-robustness", ahead))
+    helps = claims.check("diversity-helps", ahead)
+    assert (helps.verdict, helps.estimate > 0.02) == ("holds", True)
+    effective = claims.check("effective-robustness", ahead)
+    assert abs(effective.estimate) < 0.003
+    assert "Q at equal SSIM on P_best" in str(effective)
 
 
 def test_claims_rest_on_the_networks_with_most_seeds():

@@ -60,7 +60,7 @@ def test_lines_without_spread_are_dashed():
 
 
 def test_distances_of_single_seeds_have_no_interval():
-    found = robustness.distances(scores(own=0.01))
+    found = robustness.distances(scores(("anatomy",), own=0.01))
     fig = figures.distances(noted(found))
     ax = fig.axes[0]
     bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 1.2]
