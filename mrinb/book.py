@@ -34,6 +34,7 @@ from mrinb import pages
 from mrinb.errors import MrinbError, unknown
 from mrinb.finish import finish
 from mrinb.parameters import check
+from mrinb.runner import ANNOUNCEMENT
 
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
@@ -384,8 +385,8 @@ def _writing(path: Path) -> Iterator[None]:
 def cleaned(notebook: Any) -> Any:
     """An executed notebook without what a page does not need.
 
-    Papermill's and the kernel's timestamps go; the injected parameters are folded; of a
-    widget only its HTML stays.
+    Papermill's and the kernel's timestamps go, and what says how long computing will take; the
+    injected parameters are folded; of a widget only its HTML stays.
     """
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
@@ -398,9 +399,18 @@ def cleaned(notebook: Any) -> Any:
                 "code_prompt_show": "Show the parameters of this page",
                 "code_prompt_hide": "Hide the parameters of this page",
             }
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _announces(output)]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
     return notebook
+
+
+def _announces(output: Any) -> bool:
+    """Whether an output is nothing but the runner's word that it computes."""
+    if output.output_type != "stream" or output.name != "stderr":
+        return False
+    return all(line.startswith(ANNOUNCEMENT) for line in output.text.strip().splitlines())
 
 
 def run_chapter(

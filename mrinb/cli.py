@@ -169,8 +169,11 @@ def list_files(
 
 
 def _mount() -> None:
+    from mrinb.cli_plan import claims, plan
     from mrinb.cli_results import app as results
 
+    app.command()(plan)
+    app.command()(claims)
     app.add_typer(results, name="results")
 
 
@@ -194,7 +197,8 @@ def _joined(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run the command line: an error of the user's is one line and exit code 2."""
     try:
-        arguments = _joined(sys.argv[1:]) if sys.argv[1:2] == ["run"] else sys.argv[1:]
+        takes_parameters = sys.argv[1:2] in (["run"], ["plan"], ["claims"])
+        arguments = _joined(sys.argv[1:]) if takes_parameters else sys.argv[1:]
         app(arguments)
     except MrinbError as error:
         typer.echo(f"mrinb: {error}", err=True)

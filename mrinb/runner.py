@@ -11,7 +11,7 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ __all__ = ["ensure", "estimate", "plan", "split_slices"]
 POOL_START_S = 5.0
 """Work shorter than starting worker processes is done in this process."""
 POLL_S = 0.2
+ANNOUNCED_S = 2.0
+"""Work that is expected to take so long is announced."""
+ANNOUNCEMENT = "computing "
+"""How the announcement starts, by which pages of the book leave it out."""
 
 
 @dataclass(eq=False)
@@ -100,6 +104,7 @@ def ensure(
     tasks = graph([s for s in specs if found.get(s) is None], context, recipes)
     if tasks:
         _permit(tasks, context)
+        _announce(tasks, context)
         _compute(tasks, context)
         found |= {spec: store.find(spec) for spec, entry in found.items() if entry is None}
     kept = {spec: entry for spec, entry in found.items() if entry is not None}
@@ -120,9 +125,21 @@ def recipe_of(spec: Spec, recipes: Recipes) -> Recipe:
     return recipes[type(spec)]
 
 
-def graph(specs: Sequence[Spec], context: Context, recipes: Recipes = RECIPES) -> list[Task]:
-    """What has to be computed for some specs, each task after those it needs."""
-    return _Graph(context, recipes).resolve(specs)
+def graph(
+    specs: Sequence[Spec],
+    context: Context,
+    recipes: Recipes = RECIPES,
+    speeds: Mapping[str, float] | None = None,
+) -> list[Task]:
+    """What has to be computed for some specs, each task after those it needs.
+
+    Args:
+        specs: the results.
+        context: stores and device.
+        recipes: how each kind of result is made.
+        speeds: seconds a unit of each group of computations; None are those of the stores.
+    """
+    return _Graph(context, recipes).resolve(specs, speeds)
 
 
 class _Graph:
@@ -131,10 +148,11 @@ class _Graph:
         self.store = store_of(context)
         self.tasks: dict[tuple[str, str], Task] = {}
 
-    def resolve(self, specs: Sequence[Spec]) -> list[Task]:
+    def resolve(self, specs: Sequence[Spec], speeds: Mapping[str, float] | None) -> list[Task]:
         for spec in specs:
             self._visit(Need(spec))
-        speeds = rates(self.store) if self.tasks else {}
+        if speeds is None:
+            speeds = rates(self.store) if self.tasks else {}
         ordered = list(self.tasks.values())
         for task in ordered:
             task.cost = task.recipe.cost(task.spec, self.context)
@@ -187,7 +205,7 @@ def estimate(spec: Spec, context: Context, recipes: Recipes = RECIPES) -> float:
     return _seconds(cost, rates(store_of(context)))
 
 
-def _seconds(cost: Cost, speeds: dict[str, float]) -> float:
+def _seconds(cost: Cost, speeds: Mapping[str, float]) -> float:
     return cost.units * speeds.get(cost.group, cost.unit_s)
 
 
@@ -197,13 +215,19 @@ def wall_seconds(tasks: Sequence[Task], context: Context) -> float:
     return max(longest, sum(t.seconds for t in tasks) / max(context.workers, 1))
 
 
-def plan(specs: Sequence[Spec], context: Context, recipes: Recipes = RECIPES) -> pd.DataFrame:
+def plan(
+    specs: Sequence[Spec],
+    context: Context,
+    recipes: Recipes = RECIPES,
+    speeds: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """What results take, with all they are made from, whether they are in the store or not.
 
     Args:
         specs: the results.
         context: stores and device.
         recipes: how each kind of result is made.
+        speeds: seconds a unit of each group of computations; None are those of the stores.
 
     Returns:
         A row for each kind and description: kind, what, runs, seconds (of all runs on one core),
@@ -212,8 +236,8 @@ def plan(specs: Sequence[Spec], context: Context, recipes: Recipes = RECIPES) ->
     import pandas as pd
 
     store = store_of(context)
-    speeds = rates(store)
-    missing = {t.spec: t for t in graph(specs, context, recipes)}
+    speeds = rates(store) if speeds is None else speeds
+    missing = {t.spec: t for t in graph(specs, context, recipes, speeds)}
     rows = []
     for spec in _closure(specs, recipes):
         recipe = recipe_of(spec, recipes)
@@ -294,6 +318,15 @@ def _agreed(question: str) -> bool:
             f"{question}, and nobody is here to ask: set compute to auto, without a limit"
         ) from error
     return answer.strip().lower() in ("y", "yes")
+
+
+def _announce(tasks: Sequence[Task], context: Context) -> None:
+    """Say what is about to be computed and how long that takes, if it takes a while."""
+    seconds = wall_seconds(tasks, context)
+    if seconds >= ANNOUNCED_S:
+        work = sum(not t.recipe.prepare for t in tasks)
+        what = f"{work} result{'s' * (work != 1)}" if work else "data"
+        print(f"{ANNOUNCEMENT}{what}, about {duration(seconds)}", file=sys.stderr, flush=True)
 
 
 def _compute(tasks: Sequence[Task], context: Context) -> None:
