@@ -104,7 +104,7 @@ def _line(ax: Axes, line: Line) -> None:
 
 def _legend(points: pd.DataFrame) -> list[Line2D]:
     """Training sets in the upper row; networks, sizes and checkpoints in the lower one."""
-    blank = {"ls": "", "marker": ""}
+    blank: dict[str, Any] = {"ls": "", "marker": ""}
     above = [Line2D([], [], label="trained on", **blank)]
     above += [
         Line2D([], [], color=role_colour(t, TRAININGS), lw=2, label=_math(t))
