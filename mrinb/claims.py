@@ -1240,7 +1240,8 @@ def _text(word: Word, worst: Effect, effects: list[Effect], words: list[Word]) -
         extra += f" and {MIN_POOLS} pools" * (worst.kind == "ranks")
         if len(words) > 1:
             positive = sum(e.estimate > 0 for e in effects[::2])
-            extra += f"; the difference is above 0 in {positive} of {len(words)} parts"
+            what = "rank correlation" if worst.kind == "ranks" else "difference"
+            extra += f"; the {what} is above 0 in {positive} of {len(words)} parts"
     elif word == "holds" and worst.kind == "at least as good":
         count = sum(e.equivalent for e in effects[::2])
         extra = f"; equivalent within the margin in {count} of {len(words)} parts"

@@ -261,11 +261,16 @@ def test_specs_of_other_versions_are_outdated(lab):
         assert words in outdated(spec.model_copy(update={"test": test}))
 
 
-def test_a_pool_with_too_few_patches_is_named(lab):
-    pools = {"Q": POOLS["Q"], "one": POOLS["Q"].take(1)}
-    few = replace(lab, profile=TINY._replace(patches=64))
-    with pytest.raises(MrinbError, match=r"take\(1\).*(too few|none of its slices)"):
-        few.similarity(pools, on=Pool.of(PDFS))
+def test_pools_are_compared_at_the_largest_number_that_all_have(lab):
+    specs = [
+        *lab._similarities({n: POOLS[n] for n in ("PD", "P")}, POOLS["Q"], "test", "").values()
+    ]
+    assert specs[0].counts == (2, 4, 8, 16, 32, 64)
+    compared = np.array([2, 4, 8, 16, 16, 16, 16]), np.array([2, 4, 8, 15, 15, 15, 15])
+    assert similarity.same_number(specs, compared[:1]) == 16
+    assert similarity.same_number(specs, compared) == 8
+    with pytest.raises(MrinbError, match=r"pool \(knee/PD-Skyra\) gave 1 patches: too few"):
+        similarity.same_number(specs, [np.ones(7, int), compared[1]])
 
 
 def test_missing_data_of_a_split_without_body_is_an_error(lab, monkeypatch):

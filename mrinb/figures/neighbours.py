@@ -126,14 +126,13 @@ def correlations(similarities: pd.DataFrame, scores: pd.DataFrame) -> Html:
         scores: table of ``lab.evaluate`` of one model trained on the same pools.
     """
     found = ranks.summary(similarities, scores)
-    signed = "{:+.2f}".format
     rows = pd.DataFrame(
         {
             "similarity over": found["similarity"],
             "score": found["score"].map(METRICS),
             "pools": found["number"].astype(str) + ", " + found["pools"],
-            "rank correlation": found["rho"].map(signed),
-            "90 % of shuffles": found["low"].map(signed) + " to " + found["high"].map(signed),
+            "rank correlation": found["rho"].map(_signed),
+            "90 % of shuffles": found["low"].map(_signed) + " to " + found["high"].map(_signed),
             "p": found["p"].map("{:.2g}".format),
         }
     )
@@ -195,9 +194,13 @@ def _correlations(points: pd.DataFrame) -> str:
             lines.append(f"{words}: too few for a correlation")
             continue
         found = ranks.correlate(points, contained)
-        rho = f"{found.rho:+.2f}".replace("-", "\N{MINUS SIGN}")
+        rho = _signed(found.rho)
         lines.append(f"{words}: \N{GREEK SMALL LETTER RHO} = {rho}, p = {found.p:.2g}")
     return "\n".join(lines)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _handles(points: pd.DataFrame, order: Sequence[str], best: str) -> list[Line2D]:
