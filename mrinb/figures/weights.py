@@ -179,8 +179,9 @@ def _same_span(axes: np.ndarray) -> None:
 
 def _same_limits(axes: np.ndarray) -> None:
     limits = [ax.get_ylim() for ax in axes]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
     for ax in axes:
-        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        ax.set_ylim(low, max(high, 0.12 * (high - low)))  # room for the marks at zero
 
 
 def _legend(fig: Figure, several: bool) -> None:
