@@ -105,7 +105,7 @@ class _NormRelu(torch.autograd.Function):
         return out.view_as(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         out, scale = ctx.saved_tensors
         layout = grad.permute(0, 2, 3, 1)
         channels = grad.shape[1]

@@ -157,6 +157,21 @@ def test_each_slice_is_prepared_once_in_memory_on_disk_or_in_both(
         assert len(calls) == len(plain)
 
 
+@pytest.mark.parametrize("memory", [0, 2**20])
+def test_the_full_readout_holds_the_cropped_one_in_its_middle(tmp_path, context, memory):
+    items = items_of(write(tmp_path / "file0.h5", (2, 3, 20, 15), (10, 11)))
+    cropped = list(Slices(items, context, memory))
+    for _ in range(2):  # both are kept, beside each other
+        for item, middle in zip(
+            Slices(items, context, memory, full_readout=True), cropped, strict=True
+        ):
+            assert item.hybrid.shape == (3, 20, 15)
+            torch.testing.assert_close(item.hybrid[:, 5:15], middle.hybrid)
+            assert torch.equal(item.target, middle.target)
+        again = Slices(items, context, memory)
+        assert all(torch.equal(x.hybrid, y.hybrid) for x, y in zip(again, cropped, strict=True))
+
+
 def test_disk_limit_is_kept_and_others_slices_make_room(tmp_path, context):
     old = Slices(items_of(write(tmp_path / "old.h5")), context, 0)
     list(old)
