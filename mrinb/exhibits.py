@@ -125,7 +125,7 @@ def reference(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arra
 
 
 def reconstruction(spec: ExhibitSpec, weights: Path | None, context: Context) -> Arrays:
-    """Reconstructions, by one run or an untrained method, of the same slices as ``reference``, with scores.
+    """Reconstructions of the slices of ``reference`` by a run or an untrained method, with scores.
 
     Returns:
         ``image`` uint8 (slices, height, width), ``white``, ``ssim`` and ``psnr`` (slices,).
