@@ -43,7 +43,7 @@ def test_help_and_import_do_not_load_torch():
         done = mrinb("--help")
         seconds.append(time.perf_counter() - start)
     assert done.returncode == 0
-    for command in ("run", "book", "bench", "data", "results"):
+    for command in ("run", "plan", "claims", "book", "bench", "data", "results"):
         assert command in done.stdout
     assert min(seconds) < 2  # 0.4 s on an idle machine; the bound allows for a busy one
 
@@ -55,6 +55,10 @@ def test_help_and_import_do_not_load_torch():
         (["run", "3", "-p", "shif", "contrast"], "unknown parameter 'shif': did you mean shift?"),
         (["run", "3", "-p", "seed", "one"], "parameter seed = 'one': give a value of type int"),
         (["run", "3", "-p", "seed"], "-p needs a name and a value"),
+        (["plan", "33"], "unknown chapter '33'"),
+        (["plan", "3", "-p", "shif", "contrast"], "unknown parameter 'shif': did you mean shift?"),
+        (["plan", "3", "--profile", "quik"], "unknown profile 'quik': did you mean quick"),
+        (["claims", "3", "-p", "seed"], "-p needs a name and a value"),
         (["book", "--compute", "sometimes"], "unknown --compute 'sometimes'"),
         (["data", "simulate", "kne/*"], "unknown distribution or pattern 'kne/*'"),
         (["data", "simulate", "--profile", "quik"], "unknown profile 'quik': did you mean quick"),

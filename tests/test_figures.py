@@ -73,6 +73,18 @@ def statistics(labels=("simulated", "real")):
     return {label: one for label in labels}
 
 
+def grid(series=("U-net", "ViT", "VarNet", "U-net, PD knees", "U-net, PDFS knees")):
+    rates = (1.3e-3, 1e-3, 7e-4, 4e-4)
+    rows = [(s, r, 0, 0.9 + i / 50 + r) for i, s in enumerate(series) for r in rates]
+    return pd.DataFrame(rows, columns=["series", "learning_rate", "seed", "ssim"])
+
+
+def spreads(scatter=0.01):
+    rows = [(f"U-net, {c} channels", n, scatter / n**0.5 * c, scatter / n**0.5)
+            for c in (3, 8) for n in (38, 192, 1024)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["series", "train_slices", "ssim", "ssim_foreground"])
+
+
 def texts(fig):
     return [t for t in fig.findobj(mpl.text.Text) if t.get_text().strip() and t.get_visible()]
 
@@ -83,6 +95,11 @@ def words(fig):
 
 MADE = {
     "bars of three shifts": lambda: figures.bars(scores(("anatomy", "contrast", "field"))),
+    "bars with a title": lambda: figures.bars(scores(("contrast",)), title="VarNet"),
+    "learning rates": lambda: figures.learning_rates(grid(), note=NOTE),
+    "learning rates of one network": lambda: figures.learning_rates(grid(["ViT"]), note=NOTE),
+    "scatter of seeds": lambda: figures.spread(spreads(), note=NOTE),
+    "scatter of one seed": lambda: figures.spread(spreads(np.nan), note=NOTE),
     "bars of one seed": lambda: figures.bars(scores(("contrast",), seeds=(0,))),
     "bars of the foreground": lambda: figures.bars(scores(), "ssim_foreground"),
     "gallery": lambda: figures.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),

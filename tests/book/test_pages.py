@@ -2,8 +2,10 @@
 
 import fcntl
 import gzip
+import json
 import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from mrinb import book
+from mrinb.rehearsal import rehearse
 
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -37,6 +40,27 @@ def built_book(tmp_path_factory):
         if not html.exists():
             book.build(ROOT, out, "quick", out / "store", "auto", quiet=True)
     return html
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_plan_names_exactly_what_a_chapter_uses(built_book, name, monkeypatch):
+    """A rehearsed chapter asks for the results that the built one has recorded."""
+    store = built_book.parents[1] / "store"
+    if not store.is_dir():
+        pytest.skip("the book was built elsewhere")
+    monkeypatch.setenv("MRINB_PUBLISHED", str(store / "none"))
+    chapter = book.find_chapter(ROOT, name.partition("/")[2])
+    given = {"profile": "quick", "store": str(store)}
+    wanted = {(s.kind, s.key) for s in rehearse(chapter.path, given, compute="never").wanted}
+    number = chapter.path.stem.partition("_")[0]
+    recorded = json.loads((store / "chapters" / f"{number}-quick.json").read_text())
+    assert {(item["kind"], item["key"]) for item in recorded} == wanted
+    # From an empty store choices are stood in for; what they cost is the same, pictures aside.
+    fresh = rehearse(chapter.path, given, compute="never", fresh=True).wanted
+    count = Counter(kind for kind, _ in wanted)
+    guessed = Counter(spec.kind for spec in fresh)
+    for kind in count.keys() - {"exhibit"}:
+        assert guessed[kind] == pytest.approx(count[kind], rel=0.2, abs=2)
 
 
 @pytest.fixture
