@@ -336,13 +336,33 @@ def _size(data: DataSpec | None) -> int:
     return data.simulator.size if data is not None and data.simulator else REAL_SIZE
 
 
-def _step_s(model: ModelSpec, size: int, context: Context) -> float:
-    """Seconds of a training step on one slice: measured for the U-net, a guess for others."""
-    width = dict(model.options).get("channels", 8) / 8
-    seconds = 0.03 * (0.9 * width + 0.1 * width**2) * (size / 96) ** 2
-    if model.name != "unet":
-        seconds *= 2
+def _coils(data: DataSpec | None) -> int:
+    return data.simulator.coils if data is not None and data.simulator else 15
+
+
+def _step_s(model: ModelSpec, size: int, context: Context, coils: int = 15) -> float:
+    """Seconds of a training step on one slice, as measured on one core."""
+    options, pixels = dict(model.options), (size / 96) ** 2
+    if model.name == "vit":
+        seconds = _vit_step_s(options, size)
+    elif model.name == "varnet":
+        cascades, channels = options.get("cascades", 8), options.get("channels", 12)
+        sensitivities = 0.0016 * coils * options.get("sens_channels", 9)
+        pixels *= 2 if options.get("oversampling", 1) else 1
+        seconds = 0.005 * (cascades + 1)
+        seconds += pixels * (0.004 * cascades * channels + sensitivities)
+    else:
+        width = options.get("channels", 8) / 8
+        seconds = 0.03 * (0.9 * width + 0.1 * width**2) * pixels
     return seconds / 100 if _processor(context) == "cuda" else seconds
+
+
+def _vit_step_s(options: Mapping[str, float], size: int) -> float:
+    """Multiplications of the blocks at 50 GFLOP/s, and what is done once a step."""
+    width, depth = options.get("width", 396), options.get("depth", 4)
+    tokens = (size / options.get("patch", 10)) ** 2
+    linear, attention = 24 * tokens * width**2, 4 * tokens**2 * width
+    return 0.005 + 3 * depth * (linear + attention) / 5e10
 
 
 def _processor(context: Context) -> str:
@@ -364,7 +384,8 @@ def _train_cost(spec: TrainSpec, context: Context) -> Cost:
     size = max(map(_size, spec.data))
     units = spec.epochs * pool_slices(Pool.parse(spec.pool), spec.data, context)
     group = _group("train", spec.model, size, context)
-    return Cost(group, units, _step_s(spec.model, size, context))
+    coils = max(map(_coils, spec.data))
+    return Cost(group, units, _step_s(spec.model, size, context, coils))
 
 
 def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
@@ -375,7 +396,8 @@ def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
     if spec.train is None:
         return Cost(f"eval/zero-filled/{size}", units, 0.01 * (size / 96) ** 2)
     model = spec.train.model
-    return Cost(_group("eval", model, size, context), units, 0.5 * _step_s(model, size, context))
+    unit_s = 0.5 * _step_s(model, size, context, _coils(spec.data))
+    return Cost(_group("eval", model, size, context), units, unit_s)
 
 
 def _method_cost(method: ModelSpec, data: DataSpec, slices: int) -> Cost:

@@ -132,6 +132,27 @@ def test_the_built_in_estimate_follows_measured_steps():
         )
 
 
+@pytest.mark.parametrize(
+    "name, profile, coils, seconds",
+    [
+        ("vit", "classroom", 8, 0.021),
+        ("varnet", "classroom", 8, 0.125),
+        # 7.5 s and 14 s of two threads at the paper's sizes.
+        ("vit", "large", 15, 14),
+        ("varnet", "paper", 15, 20),
+    ],
+)
+def test_the_built_in_estimate_of_other_networks_is_of_their_order(name, profile, coils, seconds):
+    large = (("depth", 10), ("heads", 16), ("width", 1024))
+    size, options = 320, large
+    if profile in profiles.PROFILES:
+        size = profiles.profile(profile).size
+        options = profiles.profile(profile).networks[name].options
+    model = ModelSpec(name=name, options=options)
+    estimated = recipes._step_s(model, size, Context(device="cpu"), coils)
+    assert seconds / 2 < estimated < 2 * seconds
+
+
 def test_plan_of_real_specs(shared):
     context, _ = shared
     other = replace(context, store=context.store.parent / "other")
