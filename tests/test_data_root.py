@@ -28,7 +28,9 @@ KINDS = {
     T2: {"acquisition": "AXT2", "model": "Skyra", "field": 2.89362},
 }
 TINY = PROFILES["quick"]._replace(
-    name="tiny", train_slices=5, test_slices=5,
+    name="tiny",
+    train_slices=5,
+    test_slices=5,
     networks={"unet": Network((("channels", 2), ("pools", 2)), 1, 1)},
 )
 FILES = [
@@ -129,6 +131,8 @@ CHAPTERS = {
     "01": {"narrow": PD, "diverse": f"{PD} + {PDFS}", "unseen": T2},
     "02": {},
     "03": {"P": PD, "Q": PDFS},
+    # These images are smaller than Figure 6's patches.
+    "04": {"P": f"{PD} + {PDFS}", "Q": T2, "capacity": False, "similarity": False},
 }
 
 
