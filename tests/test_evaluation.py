@@ -6,17 +6,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fastmri.models import VarNet
 from safetensors.torch import save_file
 from toy_slices import spec as train_spec
 
 from mrinb import evaluation, masks, models
 from mrinb.context import Context
 from mrinb.data.index import digest, find, scan
-from mrinb.data.slices import Slices, zero_filled
+from mrinb.data.slices import Slices, crop, zero_filled
 from mrinb.data.volumes import volumes
 from mrinb.errors import MrinbError
 from mrinb.metrics import VERSIONS
-from mrinb.specs import DataSpec, EvalSpec
+from mrinb.specs import DataSpec, EvalSpec, ModelSpec
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from synthetic import write
@@ -102,6 +103,30 @@ def test_a_network_is_scored_by_its_own_reconstructions(context, weights):
     target = Slices([(volume, 1)], context)[0].target.numpy()
     ssim = fastmri.evaluate.ssim(target[None], images[0][None], volume.max_value).item()
     assert table["ssim"][1] == pytest.approx(ssim, abs=1e-5)
+
+
+def test_varnet_sees_the_whole_readout_as_fastmris_own_does(context, tmp_path):
+    options = {"cascades": 1, "channels": 2, "pools": 2, "sens_channels": 2, "sens_pools": 2}
+    model = ModelSpec(name="varnet", options=tuple(sorted(options.items())))
+    torch.manual_seed(0)
+    network = models.build(model)
+    theirs = VarNet(1, 2, 2, 2, 2)
+    theirs.load_state_dict(network.network.state_dict())
+    file = tmp_path / "epoch-01.safetensors"
+    save_file(network.state_dict(), file)
+    volume = volumes(eval_spec(context).data, context)[1]
+    sampling = eval_spec(context).sampling
+    items = [(volume, 1)]
+    (image,) = evaluation.reconstruct(train_spec(model=model), file, items, sampling, context)
+    with h5py.File(volume.path) as opened:
+        kspace = torch.from_numpy(opened["kspace"][1:2])
+    mask = masks.for_volume(sampling, volume.name, kspace.shape[-1], volume.padding)
+    masked = torch.view_as_real(torch.where(mask.lines, kspace, 0))
+    with torch.no_grad():
+        whole = theirs(masked, mask.lines[None, None, None, :, None], mask.low)
+    expected = crop(whole, volume.recon_shape)[0].numpy()
+    assert image.shape == volume.recon_shape != whole.shape[1:]
+    assert np.allclose(image, expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
 def test_reconstructions_come_in_the_order_asked_for(context, weights, monkeypatch):

@@ -88,6 +88,28 @@ def test_everything_is_made_from_nothing(shared):
     assert not list((context.store / "scratch").iterdir())
 
 
+def test_a_network_is_trained_on_the_readout_that_it_takes(shared):
+    context, _ = shared
+    options = {"cascades": 1, "channels": 2, "pools": 2, "sens_channels": 2, "sens_pools": 2}
+    runs = [
+        run(
+            context,
+            model=ModelSpec(
+                name="varnet", options=tuple(sorted({**options, "oversampling": kept}.items()))
+            ),
+            epochs=1,
+        )
+        for kept in (0, 1)
+    ]
+    found = ensure([*runs, *(scores(context, train) for train in runs)], context)
+    # The same first weights and masks: only the readout differs.
+    first = [found[train].table("history")["loss"].iloc[0] for train in runs]
+    assert first[0] != first[1]
+    assert all(
+        np.isfinite(found[scores(context, train)].table("scores")["ssim"]).all() for train in runs
+    )
+
+
 def test_a_checkpoint_that_is_missing_is_trained_again(shared, tmp_path):
     context, found = shared
     train = run(context)
