@@ -239,6 +239,9 @@ class Lab:
     def at_coils(self, coils: int) -> Lab:
         """The same lab, but simulated scanners have at most so many coils.
 
+        Where it runs all models, it leaves out those that the profile has no time for: the time
+        of a VarNet grows with the coils.
+
         Args:
             coils: number of coils; scanners with fewer keep theirs, and so do real files.
 
@@ -247,7 +250,8 @@ class Lab:
         """
         if coils < 1:
             raise MrinbError(f"coils = {coils}: a scanner has at least one")
-        return replace(self, profile=self.profile._replace(coils=coils))
+        models = tuple(m for m in self.profile.models if m in self.profile.coil_models)
+        return replace(self, profile=self.profile._replace(coils=coils, models=models))
 
     def data(
         self,

@@ -46,6 +46,7 @@ class Profile(NamedTuple):
         shift: which shift of Sections 3 and 4 is run where none is asked for: one by name, or
             ``all``.
         channels: channels of the U-nets whose capacity Chapter 4 compares.
+        coil_models: those of ``models`` that Appendix C.2 runs on data of 15 coils.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Profile(NamedTuple):
     grid_slices: int = 128
     shift: str = "all"
     channels: tuple[int, ...] = (4, 8, 16, 32)
+    coil_models: tuple[str, ...] = ("unet", "vit")
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -125,7 +127,7 @@ PROFILES = {
                 "vit": _vit(10, 396, 9, 4, 320, 60),
                 "varnet": _varnet(8, 12, 9, 1, 60),
             },
-            _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048,
+            _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048, coil_models=_ALL,
         ),
     )
 }  # fmt: skip
