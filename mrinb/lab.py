@@ -511,7 +511,11 @@ class Lab:
         )
 
     def learning_rates(
-        self, model: str, pool: Pool, rates: Sequence[float] = LEARNING_RATES
+        self,
+        model: str,
+        pool: Pool,
+        rates: Sequence[float] = LEARNING_RATES,
+        seeds: int | None = None,
     ) -> pd.DataFrame:
         """Appendix B.2's grid: train at each learning rate, score on the validation split.
 
@@ -519,12 +523,13 @@ class Lab:
             model: the model's name.
             pool: pool that is trained and validated on.
             rates: largest learning rates of the schedule.
+            seeds: number of seeds; None is the profile's.
 
         Returns:
             One row a rate and seed: ``learning_rate``, ``seed`` and the mean of every score over
             the validation slices.
         """
-        bases = self.train(model, {"pool": pool}).specs["pool"]
+        bases = self.train(model, {"pool": pool}, seeds).specs["pool"]
         runs = [spec for base in bases for spec in learning_rate_grid(base, rates)]
         tests = [self.data(d, "val") for d in pool.distributions]
         specs = {run: [self._eval(run, test) for test in tests] for run in runs}
