@@ -15,11 +15,14 @@ class Network(NamedTuple):
         options: (name, value) pairs of its ``ModelSpec``.
         epochs: epochs of every run, whatever its pool.
         seeds: number of seeds; with one there are no error bars.
+        shift: which shift of Section 3 Figure 12 has of it where none is asked for; empty: the
+            profile's.
     """
 
     options: tuple[tuple[str, int], ...]
     epochs: int
     seeds: int
+    shift: str = ""
 
 
 class Profile(NamedTuple):
@@ -87,13 +90,18 @@ def _vit(patch: int, width: int, heads: int, depth: int, size: int, epochs: int)
 
 
 def _varnet(
-    cascades: int, channels: int, sens_channels: int, oversampling: int, epochs: int
+    cascades: int,
+    channels: int,
+    sens_channels: int,
+    oversampling: int,
+    epochs: int,
+    shift: str = "",
 ) -> Network:
     options = {
         "cascades": cascades, "channels": channels, "pools": 4,
         "sens_channels": sens_channels, "sens_pools": 4, "oversampling": oversampling,
     }  # fmt: skip
-    return Network(tuple(sorted(options.items())), epochs, 1)
+    return Network(tuple(sorted(options.items())), epochs, 1, shift)
 
 
 _ALL = ("unet", "vit", "varnet")
@@ -116,7 +124,7 @@ PROFILES = {
             {
                 "unet": _unet(8, 6, 3),
                 "vit": _vit(8, 128, 4, 4, 96, 6),
-                "varnet": _varnet(4, 4, 3, 0, 3),
+                "varnet": _varnet(4, 4, 3, 0, 3, "contrast"),
             },
             _ALL, 2,
         ),

@@ -19,7 +19,7 @@ from mrinb.models import build, parameters
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Profile
 from mrinb.recipes import split_slices
-from mrinb.shifts import Shift
+from mrinb.shifts import Shift, section3
 from mrinb.specs import ModelSpec
 from mrinb.widgets import CompareData
 
@@ -31,6 +31,17 @@ FLAT_RATES = (1.3e-3, 1e-3, 7e-4)
 """Learning rates between which the paper found negligible differences (Appendix B.2)."""
 RATE = 1e-3
 """The learning rate that the paper and this book train with."""
+
+
+def shifts_of(lab: Lab, model: str, shift: str = "") -> tuple[Shift, ...]:
+    """The shifts that Figure 12 has of a network.
+
+    Args:
+        lab: the chapter's lab.
+        model: the network.
+        shift: what the reader asks for; empty takes what the profile has time for.
+    """
+    return section3.select(shift or lab.profile.networks[model].shift or lab.profile.shift)
 
 
 def four_pools(shift: Shift) -> dict[str, Pool]:
