@@ -38,7 +38,7 @@ class Spec(BaseModel):
         written = handler(plain)
         for name in self.later:
             if getattr(self, name) == fields[name].default:
-                del written[name]
+                written.pop(name, None)
         return written
 
     def canonical(self) -> str:

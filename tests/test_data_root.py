@@ -181,8 +181,9 @@ def test_listing_and_checking_a_data_root(root, tmp_path, monkeypatch):
     assert [PD, "test", "3", "volumes", "8", "slices"] in rows
     assert [PDFS, "unused", "1", "volumes", "3", "slices"] in rows
     checked = CliRunner().invoke(cli.app, ["data", "check", root.name])
-    assert checked.exit_code == 0
+    assert checked.exit_code == 2
+    assert "singlecoil_val/file1000006.h5: no 'ismrmrd_header'" in checked.stderr
     assert checked.stdout.splitlines() == [
-        "13 of 13 files are sound",
+        "13 of 14 files are sound",
         "1 of them are masked or have no target: not used",
     ]

@@ -219,7 +219,7 @@ def test_versions_make_specs_outdated(shared, monkeypatch):
     monkeypatch.setattr(exhibits, "VERSION", 99)
     assert [bool(outdated(s)) for s in every] == [False] * 4 + [True] * 2 + [False]
     monkeypatch.undo()
-    monkeypatch.setattr(volumes, "_versions", lambda name: ())
+    monkeypatch.setattr(volumes, "_versions", lambda *words: ())
     old = data("test", context)
     assert "another version" in outdated(old)
     assert outdated(DataSpec(distribution=NAME, split="test", digest="x")) is None

@@ -62,7 +62,7 @@ def changes(spec: Spec):
         "name": "another", "options": (("channels", 16),), "pool": "(brain/T2-Skyra)",
         "data": FOUND if not isinstance(spec, TrainSpec) else (), "checkpoints": (1,),
         "model": ModelSpec(name="vit"), "sampling": SamplingSpec(mask="random"),
-        "train": None, "epoch": 3, "method": ModelSpec(name="l1-wavelet"),
+        "coil": "single", "train": None, "epoch": 3, "method": ModelSpec(name="l1-wavelet"),
         "metrics": (("psnr", 1),), "versions": (("brain", 2),),
     }  # fmt: skip
     for field in type(spec).model_fields:
