@@ -67,23 +67,8 @@ def accelerations(lab: Lab, pool: Pool, model: str = "unet") -> Accelerations:
         ]
     )
     singles = reduce(or_, (groups[fold(a)] for a in TRAINED))
-    return Accelerations(runs, scores, _best(lab, singles, pool))
-
-
-def _best(lab: Lab, singles: Runs, pool: Pool) -> Best:
-    """Which single acceleration is best for the unseen one, by test and by validation data."""
-    target = fold(UNSEEN)
-    found = {
-        split: lab.evaluate(singles, {target: pool}, split, sampling=masks.sampling(UNSEEN))
-        for split in ("test", "val")
-    }
-    means = pd.DataFrame({s: t.groupby("pool")["ssim"].mean() for s, t in found.items()})
-    table = means.loc[list(singles.specs)].rename_axis("trained at").reset_index()
-    table.attrs["note"] = lab.join(list(found.values())).attrs["note"]
-    by_test, by_validation = (
-        str(table.loc[table[split].idxmax(), "trained at"]) for split in ("test", "val")
-    )
-    return Best(table, by_test, by_validation)
+    best = lab.best_of(singles, {fold(UNSEEN): pool}, "trained at", masks.sampling(UNSEEN))
+    return Accelerations(runs, scores, best)
 
 
 def coils_alone(lab: Lab, P: Pool, Q: Pool, model: str = "unet") -> pd.DataFrame:

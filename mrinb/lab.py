@@ -117,11 +117,13 @@ class Best(NamedTuple):
             pool's ``test`` and ``val`` splits, columns ``distribution, test, val``.
         by_test: the best by the paper's rule, which looks at test data.
         by_validation: the best by validation data.
+        scores: table of ``Lab.evaluate`` of each split, ``test`` and ``val``.
     """
 
     table: pd.DataFrame
     by_test: str
     by_validation: str
+    scores: Mapping[str, pd.DataFrame]
 
 
 class Panel(NamedTuple):
@@ -367,24 +369,22 @@ class Lab:
         ]
         specs = [self._eval(train, test, epoch, sampling) for _, train, test, epoch in wanted]
         entries = self._ensure(specs)
-        tables = []
+        tables, labels = [], []
         for (label, train, test, epoch), spec in zip(wanted, specs, strict=True):
             scores = entries[spec].table("scores")
-            rows = scores.assign(
-                pool=label,
-                pool_string=str(runs.pools[label]) if train else "",
-                train_slices=runs.slices.get(label, 0),
-                model=runs.model,
-                seed=train.seed if train else -1,
-                epoch=(epoch or train.epochs) if train else 0,
-                shift=shift,
-            )
-            tables += [
-                rows.assign(target=name)
-                for name, pool in targets.items()
-                if test.distribution in pool.distributions
-            ]
-        table = pd.concat(tables, ignore_index=True)
+            about = {
+                "pool": label,
+                "pool_string": str(runs.pools[label]) if train else "",
+                "train_slices": runs.slices.get(label, 0),
+                "model": runs.model,
+                "seed": train.seed if train else -1,
+                "epoch": (epoch or train.epochs) if train else 0,
+                "shift": shift,
+            }
+            on_targets = [n for n, p in targets.items() if test.distribution in p.distributions]
+            tables += [scores] * len(on_targets)
+            labels += [{**about, "target": name} for name in on_targets]
+        table = _labelled(tables, labels)
         table.attrs["note"] = self.note(specs)
         return table
 
@@ -413,16 +413,29 @@ class Lab:
             coils: at most so many simulated coils; None is the profile's number.
         """
         runs = self.train(model, {d: Pool.of(d) for d in pool.distributions}, coils=coils)
-        means = {}
-        notes = []
-        for split in ("test", "val"):
-            scores = self.evaluate(runs, {"Q": on}, split)
-            notes.append(scores.attrs["note"])
-            means[split] = scores.groupby("pool")["ssim"].mean()
-        table = pd.DataFrame(means).loc[list(runs.specs)].rename_axis("distribution").reset_index()
-        table.attrs["note"] = {**notes[0], "key": _digest(n["key"] for n in notes)}
-        best = {split: table.loc[table[split].idxmax(), "distribution"] for split in means}
-        return Best(table, best["test"], best["val"])
+        return self.best_of(runs, {"Q": on}, "distribution")
+
+    def best_of(
+        self,
+        runs: Runs,
+        on: Mapping[str, Pool],
+        name: str,
+        sampling: SamplingSpec | None = None,
+    ) -> Best:
+        """Find the runs that do best, by test and by validation data.
+
+        Args:
+            runs: the candidates, one a label.
+            on: what they are tested on, by name.
+            name: what the labels are: the first column of the table.
+            sampling: masks of the test; None is the chapter's.
+        """
+        found = {s: self.evaluate(runs, on, s, sampling=sampling) for s in ("test", "val")}
+        means = {split: t.groupby("pool")["ssim"].mean() for split, t in found.items()}
+        table = pd.DataFrame(means).loc[list(runs.specs)].rename_axis(name).reset_index()
+        table.attrs["note"] = joined_note(found.values())
+        by_test, by_validation = (str(table.loc[table[s].idxmax(), name]) for s in found)
+        return Best(table, by_test, by_validation, found)
 
     def regularised(
         self,
@@ -462,16 +475,16 @@ class Lab:
             for weight in (None, *weights)
         }
         entries = self._ensure(list(specs.values()))
-        tables = [
-            entries[spec].table("scores").assign(
-                pool=ZERO_FILLED if weight is None else regularisation.label(weight),
-                weight=np.nan if weight is None else weight,
-                pool_string="", train_slices=0, model=L1_WAVELET, seed=-1, epoch=0, shift="",
-                target=target,
-            )
-            for (target, _, weight), spec in specs.items()
+        labels = [
+            {
+                "pool": ZERO_FILLED if weight is None else regularisation.label(weight),
+                "weight": np.nan if weight is None else weight,
+                "pool_string": "", "train_slices": 0, "model": L1_WAVELET, "seed": -1, "epoch": 0,
+                "shift": "", "target": target,
+            }
+            for target, _, weight in specs
         ]  # fmt: skip
-        table = pd.concat(tables, ignore_index=True)
+        table = _labelled([entries[spec].table("scores") for spec in specs.values()], labels)
         table.attrs["note"] = self.note(list(specs.values()))
         return table
 
@@ -547,12 +560,12 @@ class Lab:
         """Training losses of all runs: columns of the history, pool and seed."""
         specs = [spec for group in runs.specs.values() for spec in group]
         entries = self._ensure(specs)
-        tables = [
-            entries[spec].table("history").assign(pool=label, seed=spec.seed)
+        labels = [
+            {"pool": label, "seed": spec.seed}
             for label, group in runs.specs.items()
             for spec in group
         ]
-        table = pd.concat(tables, ignore_index=True)
+        table = _labelled([entries[spec].table("history") for spec in specs], labels)
         table.attrs["note"] = self.note(specs)
         return table
 
@@ -623,8 +636,7 @@ class Lab:
     def join(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """Score tables of several shifts as one, its note made from theirs."""
         table = pd.concat(list(tables), ignore_index=True)
-        notes = [t.attrs["note"] for t in tables]
-        table.attrs["note"] = {**notes[0], "key": _digest(n["key"] for n in notes)}
+        table.attrs["note"] = joined_note(tables)
         return table
 
     def slices(self, pool: Pool) -> int:
@@ -896,6 +908,22 @@ class Lab:
         self.used.update((spec.kind, spec.key) for spec in specs)
         record(self.context.store, f"{self.chapter}-{self.profile.name}", self.used)
         return entries
+
+
+def _labelled(tables: Sequence[pd.DataFrame], labels: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Tables one below the other, each with its labels in further columns.
+
+    Labels are repeated once for all tables: a chapter has thousands of small ones.
+    """
+    table = pd.concat(tables, ignore_index=True)
+    repeated = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
+    return table.join(pd.DataFrame(labels).iloc[repeated].reset_index(drop=True))
+
+
+def joined_note(tables: Iterable[pd.DataFrame]) -> dict[str, Any]:
+    """The note of several tables together, made from theirs."""
+    notes = [t.attrs["note"] for t in tables]
+    return {**notes[0], "key": _digest(n["key"] for n in notes)}
 
 
 def _check_model(name: str, valid: Iterable[str] = MODELS) -> None:

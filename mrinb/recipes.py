@@ -402,8 +402,7 @@ def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
 
 def _method_cost(method: ModelSpec, data: DataSpec, slices: int) -> Cost:
     """Of an untrained method: iterations cost the same whatever the other options."""
-    size, single = _size(data), data.coil == "single"
-    coils = 1 if single else data.simulator.coils if data.simulator else 15
+    size, coils = _size(data), 1 if data.coil == "single" else _coils(data)
     iterations = dict(method.options).get("iterations", 100)
     group = f"eval/{method.name}/{coils}/{size}/cpu"
     return Cost(group, slices * iterations, 4e-4 * (1 + coils / 2) * (size / 96) ** 2)

@@ -34,8 +34,8 @@ class Spec(BaseModel):
     @model_serializer(mode="wrap")
     def _essential(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = type(self).model_fields
-        plain = self.model_copy(update={name: fields[name].default for name in self.unkeyed})
-        written = handler(plain)
+        defaults = {name: fields[name].default for name in self.unkeyed}
+        written = handler(self.model_copy(update=defaults) if defaults else self)
         for name in self.later:
             if getattr(self, name) == fields[name].default:
                 written.pop(name, None)

@@ -17,7 +17,7 @@ from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import note_text
-from mrinb.lab import MODELS, ZERO_FILLED, Best, Lab, Runs
+from mrinb.lab import MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
 from mrinb.pools import Pool
 from mrinb.robustness import BASELINE, BOTH, DIVERSE, FULL, QUARTER, SAME_SIZE
 from mrinb.shifts import Shift
@@ -90,7 +90,7 @@ def robustness(lab: Lab, shift: Shift, rule: Rule = "validation") -> Robustness:
     on = {BASELINE: Pool.of(name), "Q": shift.Q}
     tables = [lab.evaluate(r, on, epochs=r.early) for r in runs.values()]
     rest = [t[t["pool"] != ZERO_FILLED] for t in tables[1:]]  # zero-filled scores are the same
-    others = [_others(lab, shift, name)] if SELECTOR in runs else []
+    others = [_others(best, name)] if SELECTOR in runs else []
     scores = lab.join([tables[0], *rest, *others])
     by_label = {s.label: s for s in sets}
     scores = scores.assign(
@@ -122,14 +122,10 @@ def labelled(lab: Lab, shift: Shift, best: str) -> list[Labelled]:
     ]
 
 
-def _singles(lab: Lab, shift: Shift) -> Runs:
-    return lab.train(SELECTOR, {d: Pool.of(d) for d in shift.P.distributions})
-
-
-def _others(lab: Lab, shift: Shift, best: str) -> pd.DataFrame:
-    """Scores on Q, averaged over the networks of P's distributions but the best."""
-    table = lab.evaluate(_singles(lab, shift), {"Q": shift.Q})
-    rows = table[~table["pool"].isin([best, ZERO_FILLED])]
+def _others(best: Best, name: str) -> pd.DataFrame:
+    """Scores on Q, averaged over the networks of P's distributions but the one taken."""
+    table = best.scores["test"]
+    rows = table[~table["pool"].isin([name, ZERO_FILLED])]
     numbers = rows.select_dtypes("number").columns.difference(["seed", "slice", "epoch"])
     keys = [c for c in rows.columns if c not in (*numbers, "pool", "pool_string")]
     means = rows.groupby(keys, sort=False, dropna=False)[list(numbers)].mean().reset_index()
@@ -150,8 +146,13 @@ def singles(lab: Lab, study: Robustness) -> pd.DataFrame:
         ``ssim_foreground`` on Q's test data, the same on its validation data as ``val_ssim``,
         ``val_ssim_foreground``, and whether it is best ``by_test`` and ``by_validation``.
     """
-    runs = _singles(lab, study.shift) | lab.train(SELECTOR, {DIVERSE: study.shift.P})
-    found = {split: lab.evaluate(runs, {"Q": study.shift.Q}, split) for split in ("test", "val")}
+    diverse = lab.train(SELECTOR, {DIVERSE: study.shift.P})
+    found = {
+        split: lab.join(
+            [study.best.scores[split], lab.evaluate(diverse, {"Q": study.shift.Q}, split)]
+        )
+        for split in ("test", "val")
+    }
     means = {
         split: t[t["pool"] != ZERO_FILLED].groupby(["pool", "seed"], sort=False)[[*lines.METRICS]]
         for split, t in found.items()
@@ -163,7 +164,7 @@ def singles(lab: Lab, study: Robustness) -> pd.DataFrame:
         by_test=table["distribution"] == study.best.by_test,
         by_validation=table["distribution"] == study.best.by_validation,
     )
-    table.attrs["note"] = lab.join(list(found.values())).attrs["note"]
+    table.attrs["note"] = joined_note(found.values())
     return table
 
 
