@@ -500,6 +500,38 @@ def _beats_zero_filled(scores: pd.DataFrame) -> Iterator[_Pair]:
     "trained on it alone.",
     "Section 3, Figure 3",
 )
+@_claim(
+    "skewed-joint-equals-separate",
+    "03",
+    "at least as good",
+    "Where P has ten times fewer slices than Q, one model trained on both is still at least as "
+    "good on each of them as the model trained on it alone.",
+    "Section 3, Figure 4",
+)
+@_claim(
+    "networks-joint-equals-separate",
+    "B",
+    "at least as good",
+    "It is not the U-net: one VarNet, and one ViT, trained on P and Q together reconstructs each "
+    "of them at least as well as the one trained on it alone.",
+    "Appendix B.3, Figure 12",
+)
+@_claim(
+    "small-data-joint-equals-separate",
+    "B",
+    "at least as good",
+    "With a quarter of the slices, one model trained on P and Q together is at least as good on "
+    "each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, top",
+)
+@_claim(
+    "small-model-joint-equals-separate",
+    "B",
+    "at least as good",
+    "With a third of the channels, one model trained on P and Q together is at least as good on "
+    "each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, bottom",
+)
 def _joint(scores: pd.DataFrame, joint: str = "P+Q") -> Iterator[_Pair]:
     for part in _parts(scores):
         yield _Pair(part, "P", joint, "P", (joint, "Q"))
@@ -557,63 +589,6 @@ def _unseen_acceleration(
 
 
 @_claim(
-    "diverse-helps-over-coils",
-    "C",
-    "better",
-    "Tested on brains measured with 4 coils, the model trained on all 15-coil knees beats the one "
-    "trained on the single best of their distributions, once mean and variance are matched.",
-    "Appendix C.2, Figure 14",
-    MATCHED,
-)
-@_claim(
-    "diverse-helps-over-coils-unmatched",
-    "C",
-    "better",
-    "The same holds of the images as they are, with nothing matched to the ground truth.",
-    "our control: the paper matches mean and variance before it scores",
-)
-def _over_coils(
-    scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q"
-) -> Iterator[_Pair]:
-    for part in _leading(scores):
-        yield _Pair(part, unseen, diverse, narrow)
-
-
-@_claim(
-    "diverse-helps-over-coils-same-size",
-    "C",
-    "better",
-    "The advantage is due to diversity: it remains when the diverse pool is cut to the size of the "
-    "single distribution.",
-    "our control: the diverse pool is also the larger one",
-    MATCHED,
-)
-def _over_coils_same_size(
-    scores: pd.DataFrame,
-    narrow: str = "P_best",
-    diverse: str = "P, size of P_best",
-    unseen: str = "Q",
-) -> Iterator[_Pair]:
-    for part in _leading(scores):
-        yield _Pair(part, unseen, diverse, narrow)
-
-
-@_claim(
-    "effective-robustness-over-coils",
-    "C",
-    "better",
-    "Models trained on all 15-coil knees lie above the line of those trained on the single best "
-    "distribution: at equal matched SSIM on it they have higher matched SSIM on the brains.",
-    "Appendix C.2, Figure 14",
-    MATCHED,
-    lines=True,
-)
-def _effective_over_coils(scores: pd.DataFrame, diverse: str = "P") -> Iterator[_Lines]:
-    for part in _leading(scores):
-        yield _Lines(part, diverse)
-
-
-@_claim(
     "coils-alone-matter",
     "C",
     "better",
@@ -644,41 +619,6 @@ def _few_fall_short(
         yield _Pair(part, "P", full, few)
 
 
-def _joint_claim(claim_id: str, chapter: str, statement: str, paper: str) -> None:
-    """The rule of ``joint-equals-separate`` for other training sets or networks."""
-    _claim(claim_id, chapter, "at least as good", statement, paper)(_joint)
-
-
-_joint_claim(
-    "skewed-joint-equals-separate",
-    "03",
-    "Where P has ten times fewer slices than Q, one model trained on both is still at least as "
-    "good on each of them as the model trained on it alone.",
-    "Section 3, Figure 4",
-)
-_joint_claim(
-    "networks-joint-equals-separate",
-    "B",
-    "It is not the U-net: one VarNet, and one ViT, trained on P and Q together reconstructs each "
-    "of them at least as well as the one trained on it alone.",
-    "Appendix B.3, Figure 12",
-)
-_joint_claim(
-    "small-data-joint-equals-separate",
-    "B",
-    "With a quarter of the slices, one model trained on P and Q together is at least as good on "
-    "each of them as the model trained on it alone.",
-    "Appendix B.3, Figure 13, top",
-)
-_joint_claim(
-    "small-model-joint-equals-separate",
-    "B",
-    "With a third of the channels, one model trained on P and Q together is at least as good on "
-    "each of them as the model trained on it alone.",
-    "Appendix B.3, Figure 13, bottom",
-)
-
-
 @_claim(
     "severity-is-there",
     "04",
@@ -702,6 +642,22 @@ def _severity_is_there(
     "for Q.",
     "Section 4, Figure 5 (orange against violet)",
 )
+@_claim(
+    "diverse-helps-over-coils",
+    "C",
+    "better",
+    "Tested on brains measured with 4 coils, the model trained on all 15-coil knees beats the one "
+    "trained on the single best of their distributions, once mean and variance are matched.",
+    "Appendix C.2, Figure 14",
+    MATCHED,
+)
+@_claim(
+    "diverse-helps-over-coils-unmatched",
+    "C",
+    "better",
+    "The same holds of the images as they are, with nothing matched to the ground truth.",
+    "our control: the paper matches mean and variance before it scores",
+)
 def _diversity_helps(
     scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q"
 ) -> Iterator[_Pair]:
@@ -716,6 +672,15 @@ def _diversity_helps(
     "The gain on Q is due to diversity: it remains when P is cut to the size of P_best.",
     "our control: in Section 4, P has as many slices for each of its distributions as P_best has "
     "in all",
+)
+@_claim(
+    "diverse-helps-over-coils-same-size",
+    "C",
+    "better",
+    "The advantage is due to diversity: it remains when the diverse pool is cut to the size of the "
+    "single distribution.",
+    "our control: the diverse pool is also the larger one",
+    MATCHED,
 )
 def _diversity_same_size(
     scores: pd.DataFrame,
@@ -753,6 +718,16 @@ def _diversity_no_harm(
     "Models trained on P lie above the line of those trained on P_best: at equal SSIM on P_best "
     "they have higher SSIM on Q.",
     "Section 4, Figure 5",
+    lines=True,
+)
+@_claim(
+    "effective-robustness-over-coils",
+    "C",
+    "better",
+    "Models trained on all 15-coil knees lie above the line of those trained on the single best "
+    "distribution: at equal matched SSIM on it they have higher matched SSIM on the brains.",
+    "Appendix C.2, Figure 14",
+    MATCHED,
     lines=True,
 )
 def _effective(scores: pd.DataFrame, diverse: str = "P") -> Iterator[_Lines]:
@@ -939,9 +914,14 @@ def _case(harmless: Word, between: Word) -> tuple[str, str]:
 # --- from table to effect -----------------------------------------------------------------------
 
 
+def agreed(words: Sequence[Word]) -> Word:
+    """One verdict from those on SSIM and on foreground SSIM: theirs, if they agree."""
+    return words[0] if len(set(words)) == 1 else "depends on background"
+
+
 def _agreed(effects: Sequence[Effect]) -> Word:
     """The verdict of a part: that of its metrics, if they agree."""
-    return effects[0].verdict if len({e.verdict for e in effects}) == 1 else "depends on background"
+    return agreed([e.verdict for e in effects])
 
 
 def _clean(

@@ -321,8 +321,11 @@ def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
 
     def best_single(self: Lab, pool: Pool, *args: Any, **options: Any) -> Any:
         found = any_best(self, pool, *args, **options)
+        if found is not MISSING:
+            return found
+        inert: Any = found
         first = pool.distributions[0]  # Whichever turns out best costs the same.
-        return Best(found, first, first, found) if found is MISSING else found
+        return Best(inert, first, first, inert)
 
     Rehearsed.best_single = best_single  # type: ignore[method-assign]
     return Rehearsed

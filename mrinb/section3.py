@@ -227,10 +227,10 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
             ranks.correlation(table["train_slices"].to_numpy(float), table[m].to_numpy(float))
             for m in metrics
         ]
-        falls = _agreed([_falls(c) for c in found])
+        falls = claims.agreed([_falls(c) for c in found])
         numbers = "; ".join(f"rank correlation {c.rho:+.2f}, p {c.p_below:.3f}" for c in found)
         above = table[table["train_slices"] > NO_VARIATION]
-        flat = _agreed([_flat(2 * above[m]) for m in metrics])
+        flat = claims.agreed([_flat(2 * above[m]) for m in metrics])
         top = table[table["train_slices"] == largest]
         at_largest = "; two standard deviations there " + ", ".join(
             f"{2 * top[m].max():.4f}" for m in metrics
@@ -247,18 +247,14 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "found", "verdict"])
 
 
-def _falls(found: ranks.Correlation) -> str:
+def _falls(found: ranks.Correlation) -> claims.Word:
     if found.p_below <= claims.LEVEL:
         return "holds"
     return "does not hold" if found.p <= claims.LEVEL else "undecided"
 
 
-def _flat(twice: pd.Series) -> str:
+def _flat(twice: pd.Series) -> claims.Word:
     return "holds" if (twice <= claims.MARGIN).all() else "does not hold"
-
-
-def _agreed(words: Sequence[str]) -> str:
-    return words[0] if len(set(words)) == 1 else "depends on background"
 
 
 def flat_rates(grid: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -494,15 +495,7 @@ def roles(trainings: Iterable[str]) -> dict[str, str]:
     Args:
         trainings: their names.
     """
-    found: dict[str, str] = {}
-    others = 0
-    for name in trainings:
-        if name in ROLES:
-            found[name] = ROLES[name]
-        else:
-            found[name] = f"other-{others % OTHERS}"
-            others += 1
-    return found
+    return _marked(trainings, ROLES, [f"other-{i}" for i in range(OTHERS)])
 
 
 def shapes(models: Iterable[str]) -> dict[str, str]:
@@ -511,14 +504,17 @@ def shapes(models: Iterable[str]) -> dict[str, str]:
     Args:
         models: their names.
     """
+    return _marked(models, SHAPES, OTHER_SHAPES)
+
+
+def _marked(
+    names: Iterable[str], known: Mapping[str, str], others: Sequence[str]
+) -> dict[str, str]:
+    """Give each name its own mark, or the next of the others in turn."""
     found: dict[str, str] = {}
-    others = 0
-    for name in models:
-        if name in SHAPES:
-            found[name] = SHAPES[name]
-        else:
-            found[name] = OTHER_SHAPES[others % len(OTHER_SHAPES)]
-            others += 1
+    free = itertools.cycle(others)
+    for name in names:
+        found[name] = known[name] if name in known else next(free)
     return found
 
 
