@@ -428,18 +428,9 @@ function render({ model, el }) {
   function wait(view, pieces) {
     clearTimeout(hinting);
     hinting = 0;
-    stage.setAttribute("aria-busy", "true");
-    message.textContent = `Loading ${exhibit.views[view].name} …`;
-    message.hidden = false;
-    books.ask(pieces).then(update, (problem) => {
-      const retry = h("button", { type: "button", onclick: update }, "Try again");
-      stage.removeAttribute("aria-busy");
-      message.replaceChildren(
-        `The images of ${exhibit.views[view].name} could not be loaded (${problem.message}). ` +
-          "Keep the book's _static folder beside its pages, or choose other test data. ",
-        retry,
-      );
-    });
+    const { name } = exhibit.views[view];
+    const words = [name, name, "choose other test data"];
+    awaitImages(stage, message, books.ask(pieces), words, update);
   }
 
   const update = oncePerFrame(() => {

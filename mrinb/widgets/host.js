@@ -158,6 +158,21 @@ function sidecar(key, src) {
   return sidecars.asked.get(key);
 }
 
+/** Draw once images have come, or say what to do without them. */
+function awaitImages(stage, message, asked, [what, of, instead], update) {
+  stage.setAttribute("aria-busy", "true");
+  message.textContent = `Loading ${what} …`;
+  message.hidden = false;
+  asked.then(update, (problem) => {
+    stage.removeAttribute("aria-busy");
+    message.replaceChildren(
+      `The images of ${of} could not be loaded (${problem.message}). ` +
+        `Keep the book's _static folder beside its pages, or ${instead}. `,
+      h("button", { type: "button", onclick: update }, "Try again"),
+    );
+  });
+}
+
 /** Decoded sheets by piece: {sheets: {name: data URI}} in the page, or {key, src} in a sidecar. */
 function shelf() {
   const decoded = new Map(); // piece -> {name: bitmap}

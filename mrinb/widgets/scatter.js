@@ -460,7 +460,10 @@ function render({ model, el }) {
     if (ready) {
       message.hidden = true;
       stage.removeAttribute("aria-busy");
-    } else wait(asked);
+    } else {
+      const words = ["images", "this point", "pick another point"];
+      awaitImages(stage, message, Promise.all(asked.map(books.ask)), words, update);
+    }
     rows.forEach(({ cells }, s) => {
       const truth = { sheet: books.sheet(exhibit.truth, s), index: 0 };
       for (const column of COLUMNS) {
@@ -482,21 +485,6 @@ function render({ model, el }) {
       }
     });
     if (ready) root.dataset.drawn = +(root.dataset.drawn ?? 0) + 1;
-  }
-
-  function wait(pieces) {
-    stage.setAttribute("aria-busy", "true");
-    message.textContent = "Loading images …";
-    message.hidden = false;
-    Promise.all(pieces.map(books.ask)).then(update, (problem) => {
-      const retry = h("button", { type: "button", onclick: update }, "Try again");
-      stage.removeAttribute("aria-busy");
-      message.replaceChildren(
-        `The images of this point could not be loaded (${problem.message}). ` +
-          "Keep the book's _static folder beside its pages, or pick another point. ",
-        retry,
-      );
-    });
   }
 
   const update = oncePerFrame(() => {
