@@ -567,12 +567,17 @@ class Brain:
         mirrored = (np.abs(x), y, z)
         self._paint_sinuses(canvas, points, hull, pixel)
         for start, end, radius in _ARTERIES:
-            canvas.paint("blood", _step(radius - _capsule(mirrored, start, end), pixel))
+            tube = _step(radius - _capsule(mirrored, start, end), pixel)
+            canvas.paint("blood", self._within_reach(tube, canvas))
         spots = _step(fine - 2.0, 0.3) * canvas.get("csf") * _step(hull + 26, 2)
         canvas.paint("blood", np.clip(spots, 0, 1))
         plexus = _ellipsoid(mirrored, (24, -43, 10), (4.5, 7, 7)) + 0.9 * fine
         csf = canvas.get("csf")
         canvas.paint("enhancing", _step(plexus - 0.5, pixel) * csf * 0.9)
+
+    def _within_reach(self, tube: np.ndarray, canvas: _Canvas) -> np.ndarray:
+        """The part of an artery that is there: all of it, where its place is known."""
+        return tube
 
     def _paint_sinuses(
         self, canvas: _Canvas, points: Points, hull: np.ndarray, pixel: float

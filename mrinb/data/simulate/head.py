@@ -19,13 +19,10 @@ import numpy as np
 from scipy import ndimage
 
 from mrinb.data.simulate.brain import (
-    _ARTERIES,
     Brain,
     Points,
     _Canvas,
-    _capsule,
     _coarse,
-    _ellipsoid,
     _Noise,
     _sample,
     _signed_distance,
@@ -162,17 +159,6 @@ class Head(Brain):
         # Septa of the scalp's fat.
         canvas.paint("skin", 0.3 * canvas.get("fat") * _step(0.3 - np.abs(fine - 0.5), 0.4))
 
-    def _paint_vessels(
-        self, canvas: _Canvas, points: Points, hull: np.ndarray, fine: np.ndarray, pixel: float
-    ) -> None:
-        """Sinuses as the template's heads have them; arteries and plexus where there is fluid."""
-        x, y, z = points
-        mirrored = (np.abs(x), y, z)
-        self._paint_sinuses(canvas, points, hull, pixel)
-        for start, end, radius in _ARTERIES:
-            tube = _step(radius - _capsule(mirrored, start, end), pixel)
-            canvas.paint("blood", tube * canvas.get("csf"))
-        spots = _step(fine - 2.0, 0.3) * canvas.get("csf") * _step(hull + 26, 2)
-        canvas.paint("blood", np.clip(spots, 0, 1))
-        plexus = _ellipsoid(mirrored, (24, -43, 10), (4.5, 7, 7)) + 0.9 * fine
-        canvas.paint("enhancing", _step(plexus - 0.5, pixel) * canvas.get("csf") * 0.9)
+    def _within_reach(self, tube: np.ndarray, canvas: _Canvas) -> np.ndarray:
+        """Arteries lie where the template has them; in another head, where there is fluid."""
+        return tube * canvas.get("csf")
