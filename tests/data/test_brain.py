@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
+from tissue_maps import depths, share
 
 from mrinb.data.simulate import brain
 from mrinb.data.simulate.brain import Brain
@@ -12,11 +13,6 @@ from mrinb.data.simulate.tissues import BRAIN_TISSUES, Grid
 GRID = Grid(240, 220, (240.0, 220.0), 5.0)
 GOLDEN = Path(__file__).parents[1] / "golden" / "brain.json"
 SUBJECTS = (0, 1, 2, 3)
-
-
-def share(maps, *names):
-    """Summed fraction map of the tissues."""
-    return sum(maps.fractions[BRAIN_TISSUES.index(name)] for name in names)
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +51,7 @@ def test_layers_follow_from_brain_to_scalp(volumes):
     """From the middle outwards at mid height: brain, CSF, bone, fat or muscle, skin."""
     for volume in volumes.values():
         maps = volume[2]
-        inside = ndimage.binary_fill_holes(maps.fractions.sum(0) > 0.5)
-        depth = ndimage.distance_transform_edt(inside)
-
-        def where(*names, maps=maps, depth=depth):
-            weight = share(maps, *names)
-            return float((weight * depth).sum() / weight.sum())
-
-        order = [where("skin"), where("fat"), where("cortical_bone"), where("grey_matter"),
-                 where("white_matter")]  # fmt: skip
+        order = depths(maps, "skin", "fat", "cortical_bone", "grey_matter", "white_matter")
         assert order == sorted(order)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from tissue_maps import depths, share
 
 from mrinb import catalogue
 from mrinb.data.simulate import acquire, head_atlas
@@ -16,11 +16,6 @@ from mrinb.specs import SimulatorSpec
 
 GRID = Grid(250, 230, (250.0, 230.0), 5.0)
 GOLDEN = Path(__file__).parents[1] / "golden" / "head.json"
-
-
-def share(maps, *names):
-    """Summed fraction map of the tissues."""
-    return sum(maps.fractions[BRAIN_TISSUES.index(name)] for name in names)
 
 
 def first(source):
@@ -48,15 +43,7 @@ def test_fractions_are_shares_and_the_head_lies_in_air(volumes):
 def test_layers_follow_from_brain_to_scalp(volumes):
     for volume in volumes.values():
         maps = volume[3]
-        inside = ndimage.binary_fill_holes(maps.fractions.sum(0) > 0.5)
-        depth = ndimage.distance_transform_edt(inside)
-
-        def where(*names, maps=maps, depth=depth):
-            weight = share(maps, *names)
-            return float((weight * depth).sum() / weight.sum())
-
-        order = [where("skin"), where("fat"), where("cortical_bone"), where("grey_matter"),
-                 where("white_matter")]  # fmt: skip
+        order = depths(maps, "skin", "fat", "cortical_bone", "grey_matter", "white_matter")
         assert order == sorted(order)
 
 
