@@ -13,6 +13,8 @@ from mrinb.models.base import ImageReconstructor
 
 SLOPE = 0.2
 """Slope of fastMRI's leaky ReLU below zero."""
+FEW = 4
+"""Up to so many channels torch's batch normalisation of one slice is the slower one."""
 
 
 def build(channels: int = 32, pools: int = 4) -> ImageReconstructor:
@@ -81,14 +83,14 @@ def _block(block: Any, image: Tensor) -> Tensor:
 def _norm(image: Tensor) -> Tensor:
     """Instance normalisation and leaky ReLU."""
     image = image.contiguous(memory_format=torch.channels_last)
-    if len(image) > 1:
+    if len(image) > 1 or image.shape[1] <= FEW:
         return _NormRelu.apply(image)
     # Of one slice it is batch normalisation, which reads either layout.
     return F.leaky_relu_(F.batch_norm(image, None, None, training=True), SLOPE)
 
 
 class _NormRelu(torch.autograd.Function):
-    """Instance normalisation and leaky ReLU of several slices; only the result is kept.
+    """Instance normalisation and leaky ReLU, slice by slice; only the result is kept.
 
     Rows of an image in channels-last memory are rows of a matrix: sums over the height run along
     whole rows, and only what is left of them is summed over the width.
