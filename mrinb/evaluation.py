@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from mrinb import masks, metrics
 from mrinb.context import Context
-from mrinb.data.slices import SliceData, Slices, zero_filled
+from mrinb.data.slices import SliceData, Slices, slice_bytes, zero_filled
 from mrinb.data.volumes import Item, Volume, volumes
 from mrinb.devices import keep_memory, torch_device
 from mrinb.errors import MrinbError, unknown
@@ -25,6 +26,8 @@ from mrinb.training import load_weights
 Progress = Callable[[int, int], None]
 PIXELS = 2**20
 """Image pixels reconstructed at once, to bound memory: ten slices of 320 x 320."""
+KEPT_VOLUMES, KEPT_BYTES = 128, 2**23
+"""A process keeps so many volumes, each of at most so many bytes, for its next evaluations."""
 
 
 class Reconstruction(NamedTuple):
@@ -37,6 +40,7 @@ class Reconstruction(NamedTuple):
         target: references (slices, height, width).
         max_value: data range of each slice (slices,).
         mask: the volume's mask.
+        foreground: gives ``metrics.foreground`` of ``target``.
     """
 
     volume: Volume
@@ -45,6 +49,7 @@ class Reconstruction(NamedTuple):
     target: Tensor
     max_value: Tensor
     mask: masks.Mask
+    foreground: Callable[[], Tensor]
 
 
 def evaluate(
@@ -130,7 +135,8 @@ def reconstructions(
     for _, group in groupby(items, key=lambda item: item[0].path):
         members = list(group)
         full = network is not None and network.full_readout
-        slices = Slices(members, context, full_readout=full)
+        volume = _volume(tuple(members), context, full)
+        slices = volume.slices
         mask: masks.Mask | None = None
         start = 0
         while start < len(members):
@@ -140,8 +146,40 @@ def reconstructions(
                 mask = masks.for_volume(sampling, first.volume, width, first.padding)
             stop = min(start + max(1, PIXELS // first.target.numel()), len(members))
             data = [first, *(slices[i] for i in range(start + 1, stop))]
-            yield _reconstruct(network, members[start:stop], data, mask, device)
+            foreground = partial(volume.foreground, start, stop)
+            yield _reconstruct(network, members[start:stop], data, mask, device, foreground)
             start = stop
+        slices.close()
+
+
+class _Volume:
+    """The slices of one volume that are evaluated, with what depends on no network."""
+
+    def __init__(self, members: tuple[Item, ...], context: Context, full_readout: bool) -> None:
+        self.slices = Slices(members, context, full_readout=full_readout)
+        self._foregrounds: dict[int, Tensor] = {}
+
+    def foreground(self, start: int, stop: int) -> Tensor:
+        """Foreground of the slices at some positions."""
+        if start not in self._foregrounds:
+            target = torch.stack([self.slices[i].target for i in range(start, stop)])
+            self._foregrounds[start] = metrics.foreground(target)
+        return self._foregrounds[start]
+
+
+def _volume(members: tuple[Item, ...], context: Context, full_readout: bool) -> _Volume:
+    """A volume, kept for the next evaluation where it is small: networks share test data."""
+    volume = members[0][0]
+    if len(members) * slice_bytes(volume, full_readout) > KEPT_BYTES:
+        return _Volume(members, context, full_readout)
+    return _kept_volume(members, context, full_readout, volume.path.stat().st_mtime_ns)
+
+
+@lru_cache(KEPT_VOLUMES)
+def _kept_volume(
+    members: tuple[Item, ...], context: Context, full_readout: bool, written: int
+) -> _Volume:
+    return _Volume(members, context, full_readout)
 
 
 def _network(
@@ -166,6 +204,7 @@ def _reconstruct(
     data: Sequence[SliceData],
     mask: masks.Mask,
     device: torch.device,
+    foreground: Callable[[], Tensor],
 ) -> Reconstruction:
     target = torch.stack([d.target for d in data]).to(device)
     hybrid = torch.stack([d.hybrid for d in data]).to(device)
@@ -174,7 +213,7 @@ def _reconstruct(
     output = zero_filled(*measured[:3]) if network is None else network(measured)
     largest = torch.tensor([d.max_value for d in data], dtype=torch.float32, device=device)
     indices = [index for _, index in members]
-    return Reconstruction(members[0][0], indices, output, target, largest, mask)
+    return Reconstruction(members[0][0], indices, output, target, largest, mask, foreground)
 
 
 def _check(spec: EvalSpec, weights: Path | None) -> None:
@@ -192,7 +231,7 @@ def _check(spec: EvalSpec, weights: Path | None) -> None:
 
 
 def _table(part: Reconstruction, spec: EvalSpec) -> pd.DataFrame:
-    scores = metrics.score(part.output, part.target, part.max_value)
+    scores = metrics.score(part.output, part.target, part.max_value, part.foreground())
     for name, values in scores.items():
         if name.startswith("ssim") and not np.isfinite(values).all():
             index = part.indices[int(np.flatnonzero(~np.isfinite(values))[0])]

@@ -189,18 +189,21 @@ def _foreground(image: np.ndarray) -> np.ndarray:
     return around[1:-1, 1:-1] != around[0, 0]
 
 
-def score(output: Tensor, target: Tensor, max_value: Tensor) -> dict[str, np.ndarray]:
+def score(
+    output: Tensor, target: Tensor, max_value: Tensor, inside: Tensor | None = None
+) -> dict[str, np.ndarray]:
     """Every metric of each slice, as it is and matched to the target (``*_matched``).
 
     Args:
         output: reconstructions (slices, height, width), in the target's units.
         target: references (slices, height, width).
         max_value: data range of each slice (slices,), the maximum of its volume.
+        inside: ``foreground`` of the target where it is known already.
 
     Returns:
         Metric name to values (slices,) in float64.
     """
-    inside = foreground(target).to(output.device)
+    inside = (foreground(target) if inside is None else inside).to(output.device)
     margin = WINDOW // 2
     inside = inside[:, margin:-margin, margin:-margin]
     inside = inside | ~inside.any(-1, keepdim=True).any(-2, keepdim=True)

@@ -1,9 +1,11 @@
+import os
 import sys
 from pathlib import Path
 
 import fastmri.evaluate
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fastmri.models import VarNet
@@ -12,6 +14,7 @@ from toy_slices import spec as train_spec
 
 from mrinb import evaluation, masks, models
 from mrinb.context import Context
+from mrinb.data import slices
 from mrinb.data.index import digest, find, scan
 from mrinb.data.slices import Slices, crop, zero_filled
 from mrinb.data.volumes import volumes
@@ -103,6 +106,29 @@ def test_a_network_is_scored_by_its_own_reconstructions(context, weights):
     target = Slices([(volume, 1)], context)[0].target.numpy()
     ssim = fastmri.evaluate.ssim(target[None], images[0][None], volume.max_value).item()
     assert table["ssim"][1] == pytest.approx(ssim, abs=1e-5)
+
+
+def test_small_volumes_are_prepared_once_a_process_and_again_when_the_file_has_changed(
+    context, monkeypatch
+):
+    spec = eval_spec(context)
+    first = evaluation.evaluate(spec, None, context)
+    prepared, foregrounds = [], []
+    prepare, foreground = slices.prepare, evaluation.metrics.foreground
+    monkeypatch.setattr(slices, "prepare", lambda *a: prepared.append(a[2]) or prepare(*a))
+    monkeypatch.setattr(
+        evaluation.metrics, "foreground", lambda t: foregrounds.append(len(t)) or foreground(t)
+    )
+    pd.testing.assert_frame_equal(evaluation.evaluate(spec, None, context), first)
+    assert (prepared, foregrounds) == ([], [])
+    (changed, *_) = volumes(spec.data, context)
+    written = changed.path.stat().st_mtime_ns + 1_000_000
+    os.utime(changed.path, ns=(written, written))
+    pd.testing.assert_frame_equal(evaluation.evaluate(spec, None, context), first)
+    assert (prepared, foregrounds) == ([0, 1, 2], [3])
+    monkeypatch.setattr(evaluation, "KEPT_BYTES", 0)
+    pd.testing.assert_frame_equal(evaluation.evaluate(spec, None, context), first)
+    assert (prepared, foregrounds) == ([0, 1, 2, 0, 1, 2, 0, 1, 0], [3, 3, 2, 1])
 
 
 def test_varnet_sees_the_whole_readout_as_fastmris_own_does(context, tmp_path):

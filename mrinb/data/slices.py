@@ -111,6 +111,10 @@ class Slices:
     def __iter__(self) -> Iterator[SliceData]:
         return (self[position] for position in range(len(self)))
 
+    def close(self) -> None:
+        """Close the files; they are opened again where a slice is still to be prepared."""
+        self._handles.close()
+
     def _arrays(self, volume: Volume, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         kept = self._memory.get(volume, index)
         if kept is not None:
@@ -263,8 +267,8 @@ def _rows(volume: Volume, full_readout: bool) -> int:
     return volume.kspace_shape[2] if full_readout else volume.recon_shape[0]
 
 
-def _bytes(volume: Volume, full_readout: bool) -> int:
-    """Size of one prepared slice."""
+def slice_bytes(volume: Volume, full_readout: bool) -> int:
+    """Size of one prepared slice of a volume, with or without the readout's oversampling."""
     height, width = volume.recon_shape
     lines = volume.kspace_shape[1] * _rows(volume, full_readout) * volume.kspace_shape[3]
     return 8 * lines + 4 * height * width
@@ -286,11 +290,11 @@ class _Memory:
         return self.kept.get((volume.path, index))
 
     def has_room(self, volume: Volume) -> bool:
-        return self.used + _bytes(volume, self.full_readout) <= self.limit
+        return self.used + slice_bytes(volume, self.full_readout) <= self.limit
 
     def store(self, volume: Volume, index: int, arrays: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.kept[volume.path, index] = arrays
-        self.used += _bytes(volume, self.full_readout)
+        self.used += slice_bytes(volume, self.full_readout)
 
 
 class _Disk:
@@ -314,7 +318,7 @@ class _Disk:
             return None
         path = self._path(volume, index)
         try:
-            size = _bytes(volume, self.full_readout)
+            size = slice_bytes(volume, self.full_readout)
             if path.stat().st_size != size:
                 return None
             # Private pages: torch wants writable memory, and the file cannot be changed by it.
@@ -327,7 +331,7 @@ class _Disk:
         self, volume: Volume, index: int, arrays: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep a slice if there is room; a full or read-only disk keeps nothing."""
-        size = _bytes(volume, self.full_readout)
+        size = slice_bytes(volume, self.full_readout)
         if not self._has_room(size):
             return arrays
         path = self._path(volume, index)
@@ -362,7 +366,7 @@ class _Disk:
     def _make_room(self) -> int:
         """Drop the slices of others, oldest first, until all of ours fit; count what is left."""
         own = {
-            self._path(volume, index): _bytes(volume, self.full_readout)
+            self._path(volume, index): slice_bytes(volume, self.full_readout)
             for volume, index in self.items
         }
         others, present = [], 0
@@ -423,3 +427,8 @@ class _Handles:
             self.files.popitem(last=False)[1].close()
         self.files[path] = files.open_volume(path)
         return self.files[path]
+
+    def close(self) -> None:
+        if self.process == os.getpid():
+            while self.files:
+                self.files.popitem()[1].close()
