@@ -241,9 +241,6 @@ class Lab:
     def at_coils(self, coils: int) -> Lab:
         """The same lab, but simulated scanners have at most so many coils.
 
-        Where it runs all models, it leaves out those that the profile has no time for: the time
-        of a VarNet grows with the coils.
-
         Args:
             coils: number of coils; scanners with fewer keep theirs, and so do real files.
 
@@ -252,8 +249,7 @@ class Lab:
         """
         if coils < 1:
             raise MrinbError(f"coils = {coils}: a scanner has at least one")
-        models = tuple(m for m in self.profile.models if m in self.profile.coil_models)
-        return replace(self, profile=self.profile._replace(coils=coils, models=models))
+        return replace(self, profile=self.profile._replace(coils=coils))
 
     def data(
         self,
@@ -528,7 +524,7 @@ class Lab:
         model: str,
         pool: Pool,
         rates: Sequence[float] = LEARNING_RATES,
-        seeds: int | None = None,
+        seeds: int = 1,
     ) -> pd.DataFrame:
         """Appendix B.2's grid: train at each learning rate, score on the validation split.
 
@@ -536,7 +532,7 @@ class Lab:
             model: the model's name.
             pool: pool that is trained and validated on.
             rates: largest learning rates of the schedule.
-            seeds: number of seeds; None is the profile's.
+            seeds: number of seeds.
 
         Returns:
             One row a rate and seed: ``learning_rate``, ``seed`` and the mean of every score over

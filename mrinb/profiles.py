@@ -15,8 +15,8 @@ class Network(NamedTuple):
         options: (name, value) pairs of its ``ModelSpec``.
         epochs: epochs of every run, whatever its pool.
         seeds: number of seeds; with one there are no error bars.
-        shift: which shift of Section 3 Figure 12 has of it where none is asked for; empty: the
-            profile's.
+        shift: the one shift that the profile has time for, by name; on others it is run where
+            they or it are asked for. Empty: all of the profile's.
     """
 
     options: tuple[tuple[str, int], ...]
@@ -49,7 +49,6 @@ class Profile(NamedTuple):
         shift: which shift of Sections 3 and 4 is run where none is asked for: one by name, or
             ``all``.
         channels: channels of the U-nets whose capacity Chapter 4 compares.
-        coil_models: those of ``models`` that Appendix C.2 runs on data of 15 coils.
     """
 
     name: str
@@ -69,7 +68,6 @@ class Profile(NamedTuple):
     grid_slices: int = 128
     shift: str = "all"
     channels: tuple[int, ...] = (4, 8, 16, 32)
-    coil_models: tuple[str, ...] = ("unet", "vit")
 
     def trained(self, epochs: int = 0, seeds: int = 0) -> Profile:
         """The profile with other epochs or seeds for every network; 0 keeps its own."""
@@ -135,7 +133,7 @@ PROFILES = {
                 "vit": _vit(10, 396, 9, 4, 320, 60),
                 "varnet": _varnet(8, 12, 9, 1, 60),
             },
-            _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048, coil_models=_ALL,
+            _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048,
         ),
     )
 }  # fmt: skip

@@ -17,7 +17,7 @@ from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import note_text
-from mrinb.lab import MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
+from mrinb.lab import ALL_MODELS, MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
 from mrinb.pools import Pool
 from mrinb.robustness import BASELINE, BOTH, DIVERSE, FULL, QUARTER, SAME_SIZE
 from mrinb.shifts import Shift
@@ -65,10 +65,25 @@ class Labelled(NamedTuple):
     pool: Pool
 
 
-def robustness(lab: Lab, shift: Shift, rule: Rule = "validation") -> Robustness:
+def networks_on(lab: Lab, shift: Shift, every: bool = False) -> tuple[str, ...]:
+    """The networks of a lab that are run on a shift of Section 4 or Appendix C.2.
+
+    Args:
+        lab: the chapter's lab.
+        shift: P and Q.
+        every: whether also those that the profile has no time for.
+    """
+    if every or lab.model != ALL_MODELS:
+        return lab.models
+    return tuple(m for m in lab.models if lab.profile.networks[m].shift in ("", shift.name))
+
+
+def robustness(
+    lab: Lab, shift: Shift, rule: Rule = "validation", every: bool = False
+) -> Robustness:
     """Train on P_best, P, P cut to the size of P_best, and P+Q; test on P_best and Q (Section 4).
 
-    Every network of ``lab.models`` is trained on the four sets and on a quarter of each; early
+    Every network of ``networks_on`` is trained on the four sets and on a quarter of each; early
     checkpoints are tested as well.
 
     Args:
@@ -76,6 +91,7 @@ def robustness(lab: Lab, shift: Shift, rule: Rule = "validation") -> Robustness:
         shift: P and Q.
         rule: whether P_best is chosen by validation data of Q or, as in the paper, by its test
             data.
+        every: as of ``networks_on``.
 
     Raises:
         MrinbError: P has one distribution only, or shares one with Q.
@@ -86,7 +102,8 @@ def robustness(lab: Lab, shift: Shift, rule: Rule = "validation") -> Robustness:
     best = lab.best_single(shift.P, shift.Q, SELECTOR)
     name = best.by_validation if rule == "validation" else best.by_test
     sets = labelled(lab, shift, name)
-    runs = {m: lab.train(m, {s.label: s.pool for s in sets}) for m in lab.models}
+    models = networks_on(lab, shift, every)
+    runs = {m: lab.train(m, {s.label: s.pool for s in sets}) for m in models}
     on = {BASELINE: Pool.of(name), "Q": shift.Q}
     tables = [lab.evaluate(r, on, epochs=r.early) for r in runs.values()]
     rest = [t[t["pool"] != ZERO_FILLED] for t in tables[1:]]  # zero-filled scores are the same
@@ -202,11 +219,11 @@ def capacity(lab: Lab, study: Robustness, channels: Sequence[int]) -> pd.DataFra
 
 
 def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -> pd.DataFrame:
-    """The networks of one shift on a second test pool, beside one that has seen it.
+    """The first network on a second test pool, beside one trained on that pool.
 
     Args:
         lab: the chapter's lab.
-        study: the experiment, whose networks of full size are tested.
+        study: the experiment, whose runs of full size are tested.
         target: the second pool.
         name: what it is called as a target; the reference is trained on ``P+`` this.
 
@@ -218,13 +235,9 @@ def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -
     """
     lab.check_unseen(target, study.shift.P, study.shift.Q)
     both = f"P+{name}"
-    tables: list[pd.DataFrame] = []
-    for model in lab.models:
-        pools = {s.label: s.pool for s in labelled(lab, study.shift, study.name) if s.size == FULL}
-        runs = lab.train(model, {**pools, both: study.shift.P + target})
-        table = lab.evaluate(runs, {"Q": study.shift.Q, name: target})
-        tables.append(table if not tables else table[table["pool"] != ZERO_FILLED])
-    scores = lab.join(tables)
+    pools = {s.label: s.pool for s in labelled(lab, study.shift, study.name) if s.size == FULL}
+    runs = lab.train(lab.models[0], {**pools, both: study.shift.P + target})
+    scores = lab.evaluate(runs, {"Q": study.shift.Q, name: target})
     trained = scores["pool"] != ZERO_FILLED
     return scores.assign(
         shift=study.shift.name,

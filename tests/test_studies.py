@@ -1,5 +1,7 @@
 """Section 4's experiments on a tiny profile: two distributions of P, one of Q."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Network
-from mrinb.shifts import custom
+from mrinb.shifts import coils, custom, section4
 from mrinb.widgets import Scatter
 
 UNET = Network((("channels", 2), ("pools", 2)), 3, 2)
@@ -44,6 +46,23 @@ def test_every_network_on_four_sets_and_their_quarters(study):
     seeds = trained.groupby("model")["seed"].nunique()
     assert seeds.to_dict() == {"unet": 2, "vit": 1}
     assert set(trained["epoch"]) == {1, 2, 3}
+
+
+def test_what_the_profile_has_no_time_for_is_run_where_it_is_asked_for(lab):
+    networks = {**TINY.networks, "vit": VIT._replace(shift="field")}
+    lab = replace(lab, profile=TINY._replace(networks=networks))
+    assert studies.networks_on(lab, SHIFT) == ("unet",)
+    assert studies.networks_on(lab, SHIFT._replace(name="field")) == ("unet", "vit")
+    assert studies.networks_on(lab, SHIFT, every=True) == ("unet", "vit")
+    assert studies.networks_on(replace(lab, model="vit"), SHIFT) == ("vit",)
+
+
+def test_the_published_book_has_varnet_on_one_shift(lab):
+    lab = replace(lab, profile=PROFILES["classroom"])
+    on = {s.name: studies.networks_on(lab, s) for s in (*section4, coils)}
+    assert [name for name, models in on.items() if "varnet" in models] == ["contrast"]
+    lab = replace(lab, profile=PROFILES["paper"])
+    assert all("varnet" in studies.networks_on(lab, s) for s in (*section4, coils))
 
 
 def test_p_best_is_the_choice_of_the_rule(lab, study):
@@ -126,12 +145,12 @@ def test_second_target_and_its_own_reference(lab, study):
     scores = studies.second_target(lab, study, Pool.of("knee/PDFS-Skyra"))
     assert set(scores["target"]) == {"Q", "Q2"}
     assert "P+Q2" in set(scores["training"])
+    assert set(scores.loc[scores["training"] != "", "model"]) == {"unet"}
     table = studies.shares(scores, {"Q": "P+Q", "Q2": "P+Q2"})
-    assert len(table) == 2 * 2 * 2 * 2
+    assert len(table) == 2 * 2 * 2
     np.testing.assert_allclose(table["share"], table["effect"] / table["severity"])
     claims.check("diversity-helps", scores, unseen="Q2")
-    leading = scores[scores["model"] == "unet"]
-    fig = figures.bars(leading, words={"Q": "one", "Q2": "another"})
+    fig = figures.bars(scores, words={"Q": "one", "Q2": "another"})
     assert {ax.get_title(loc="left") for ax in fig.axes} == {"Q: one", "Q2: another"}
     with pytest.raises(MrinbError, match="is not unseen"):
         studies.second_target(lab, study, SHIFT.Q)
