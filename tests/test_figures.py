@@ -152,6 +152,30 @@ def test_every_figure_is_legible_without_overlaps_and_says_where_it_comes_from(k
         assert not a.overlaps(b), (one.get_text(), other.get_text())
 
 
+def test_pictures_of_noise_weigh_little_and_look_the_same(monkeypatch):
+    noise = {f"λ = {i}": np.random.default_rng(i).random((96, 96)) for i in range(5)}
+    fig = figures.reconstructions(noise["λ = 0"] + 0.1, noise, note=NOTE)
+    small = figures.webp(fig)
+    monkeypatch.setattr(figures.base, "LARGE", 10**9)
+    lossless = figures.webp(fig)
+    assert figures.base.LARGE > len(lossless) > 1.5 * len(small)
+    small, lossless = (
+        np.asarray(Image.open(io.BytesIO(b)).convert("RGB"), float) for b in (small, lossless)
+    )
+    assert np.abs(small - lossless).mean() < 5
+    assert tuple(small[1, 1]) == (255, 255, 255)
+
+
+def test_words_about_errors_keep_clear_of_the_narrowest_images():
+    six = {f"λ = {i}": blob() for i in range(5)}
+    fig = figures.reconstructions(blob(), six, note=NOTE)
+    fig.canvas.draw()
+    (words_,) = [t for t in fig.texts if t.get_text().startswith("absolute error")]
+    box = words_.get_window_extent()
+    others = [ax.get_window_extent() for ax in fig.axes if ax.images]
+    assert not any(box.overlaps(other.padded(2)) for other in others)
+
+
 def test_bars_are_as_high_as_the_means_and_carry_their_sizes():
     fig = figures.bars(scores())
     for ax, column in zip(fig.axes, (0, 1), strict=True):

@@ -31,6 +31,8 @@ PAGE_WIDTH = 8.0
 """Width of every figure in inches: a page's text column at 96 pixels an inch."""
 SCALE = 2
 """Pixels of a picture for each pixel of the page."""
+LARGE, QUALITY = 200_000, 88
+"""Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
 ROLES = {
@@ -184,10 +186,11 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
 
 
 def webp(fig: Figure) -> bytes:
-    """Render a figure as lossless WebP, ``SCALE`` pixels for each of the page, in 256 colours.
+    """Render a figure as WebP, ``SCALE`` pixels for each of the page.
 
-    Pictures without colour keep all shades of grey. Others get 128 shades and the 128 colours that
-    fit best, which no eye tells apart and nearly halves the page.
+    It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
+    shades and the 128 colours that fit best, which no eye tells apart and nearly halves the page.
+    Where that is still more than ``LARGE`` bytes, as of many noisy images, it is lossy.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
@@ -195,9 +198,14 @@ def webp(fig: Figure) -> bytes:
     image = Image.open(buffer).convert("RGB")
     rgb = np.asarray(image)
     grey = np.ptp(rgb, axis=2) == 0
-    image = image.getchannel(0) if grey.all() else _palette(rgb, grey)
+    few = image.getchannel(0) if grey.all() else _palette(rgb, grey)
+    lossless = _encoded(few, lossless=True, quality=100)
+    return lossless if len(lossless) <= LARGE else _encoded(image, quality=QUALITY)
+
+
+def _encoded(image: Image.Image, **options: Any) -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", lossless=True, method=6, quality=100)
+    image.save(out, "WEBP", method=6, **options)
     return out.getvalue()
 
 

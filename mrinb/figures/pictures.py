@@ -180,7 +180,7 @@ def _error_scale(
     bar.update_ticks()
     bar.outline.set_visible(False)
     ax.tick_params(axis="x", color=MUTED)
-    words = "absolute error\nas a fraction of white"
+    words = "absolute error\n(white is 1)"
     words_at(fig, left + width / 2, top + height / 2 - 0.48, words)
 
 
