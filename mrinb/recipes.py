@@ -347,22 +347,22 @@ def _step_s(model: ModelSpec, size: int, context: Context, coils: int = 15) -> f
         seconds = _vit_step_s(options, size)
     elif model.name == "varnet":
         cascades, channels = options.get("cascades", 8), options.get("channels", 12)
-        sensitivities = 0.0016 * coils * options.get("sens_channels", 9)
+        sensitivities = 0.0014 * coils * options.get("sens_channels", 9)
         pixels *= 2 if options.get("oversampling", 1) else 1
         seconds = 0.005 * (cascades + 1)
-        seconds += pixels * (0.004 * cascades * channels + sensitivities)
+        seconds += pixels * (0.0033 * cascades * channels + sensitivities)
     else:
         width = options.get("channels", 8) / 8
-        seconds = 0.03 * (0.9 * width + 0.1 * width**2) * pixels
+        seconds = (0.012 + 0.0065 * width**2) * pixels
     return seconds / 100 if _processor(context) == "cuda" else seconds
 
 
 def _vit_step_s(options: Mapping[str, float], size: int) -> float:
-    """Multiplications of the blocks at 50 GFLOP/s, and what is done once a step."""
+    """Multiplications of the blocks at 65 GFLOP/s, and what is done once a step."""
     width, depth = options.get("width", 396), options.get("depth", 4)
     tokens = (size / options.get("patch", 10)) ** 2
     linear, attention = 24 * tokens * width**2, 4 * tokens**2 * width
-    return 0.005 + 3 * depth * (linear + attention) / 5e10
+    return 0.005 + 3 * depth * (linear + attention) / 6.5e10
 
 
 def _processor(context: Context) -> str:
@@ -394,9 +394,9 @@ def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
     if spec.method is not None:
         return _method_cost(spec.method, spec.data, units)
     if spec.train is None:
-        return Cost(f"eval/zero-filled/{size}", units, 0.01 * (size / 96) ** 2)
+        return Cost(f"eval/zero-filled/{size}", units, 0.002 * (size / 96) ** 2)
     model = spec.train.model
-    unit_s = 0.5 * _step_s(model, size, context, _coils(spec.data))
+    unit_s = 0.25 * _step_s(model, size, context, _coils(spec.data))
     return Cost(_group("eval", model, size, context), units, unit_s)
 
 
