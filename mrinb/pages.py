@@ -8,7 +8,7 @@ from typing import Any
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Network, Profile
-from mrinb.shifts import section3
+from mrinb.shifts import coils, section3, section4
 
 POOL_EXAMPLES = (
     ("knee/*", "all knees"),
@@ -35,7 +35,8 @@ _SIZES = (
 def _network(network: Network) -> str:
     """Options, epochs and seeds in words."""
     options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in network.options)
-    return f"{options}; {network.epochs} epochs, {network.seeds} seed{'s' * (network.seeds > 1)}"
+    size = f"{options}; {network.epochs} epochs, {network.seeds} seed{'s' * (network.seeds > 1)}"
+    return f"{size}; {network.shift} shift only, if none is asked for" if network.shift else size
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -97,9 +98,10 @@ def distributions_table() -> str:
 
 
 def shifts_table() -> str:
-    """P and Q of Section 3."""
-    rows = [[f"`{s.name}`", f"`{s.P}`", f"`{s.Q}`"] for s in section3]
-    return table(["shift", "P", "Q"], rows)
+    """P and Q of every shift."""
+    named = [("3", s) for s in section3] + [("4", s) for s in section4] + [("C.2", coils)]
+    rows = [[where, f"`{s.name}`", f"`{s.P}`", f"`{s.Q}`"] for where, s in named]
+    return table(["section", "shift", "P", "Q"], rows)
 
 
 def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, str]:

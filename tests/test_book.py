@@ -313,3 +313,8 @@ def test_generated_pages_name_every_profile_parameter_and_distribution(root):
     assert "a \\| b" in rows[-1]
     assert len(text["distributions.md"].splitlines()) == 2 + 16
     assert "| `knee/*` | all knees | 6 |" in text["pools.md"]
+    assert (
+        "| 4 | `contrast` | `brain/T1POST-* + brain/FLAIR-Skyra + brain/T1-Aera` | `brain/T2-*` |"
+        in (text["shifts.md"].splitlines())
+    )
+    assert text["profiles.md"].count("contrast shift only") == 1
