@@ -54,7 +54,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mrinb import ranks, robustness
+from mrinb import profiles, ranks, robustness
 from mrinb.errors import MrinbError, unknown
 
 Word = Literal["holds", "does not hold", "undecided", "underpowered", "depends on background"]
@@ -83,12 +83,16 @@ COLUMNS = (
 """Columns of the score table that claims read."""
 
 _SUMMARY = (
-    "claim", "chapter", "statement", "paper", "verdict", "difference", "low", "high", "margin",
-    "seeds", "subjects",
+    "claim", "chapter", "statement", "paper", "verdict", "measure", "difference", "low", "high",
+    "margin", "seeds", "subjects", "text",
 )  # fmt: skip
 _WORST_FIRST: tuple[Word, ...] = (
     "does not hold", "depends on background", "underpowered", "undecided", "holds",
 )  # fmt: skip
+_PLURAL: dict[Word, str] = {
+    "does not hold": "do not hold", "depends on background": "depend on background",
+    "holds": "hold",
+}  # fmt: skip
 _RULES: dict[Kind, str] = {
     "at least as good": "holds if the 90 % interval of the difference lies above -margin, does not "
     "hold if it lies below -margin, on SSIM and on foreground SSIM, for every part",
@@ -205,6 +209,12 @@ class Verdict:
     effects: tuple[Effect, ...]
     note: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def measure(self) -> str:
+        """What ``estimate`` is."""
+        claim = CLAIMS[self.id]
+        return "rank correlation" if claim.kind == "ranks" else _name(claim.metrics[0])
+
     def table(self) -> pd.DataFrame:
         """Every part on every metric, one row each."""
         frame = pd.DataFrame(self.effects, columns=pd.Index(Effect._fields))
@@ -220,9 +230,10 @@ class Verdict:
     def _repr_html_(self) -> str:
         esc = html.escape
         ranked = CLAIMS[self.id].kind == "ranks"
-        measures = ("rank correlation", "90 % of shuffles", "p") if ranked else (
-            "difference", "90 % interval", "margin")  # fmt: skip
-        heads = ("on", "compared", "metric", *measures, "verdict")
+        measures = ("rank correlation", "90 % of shuffles") if ranked else (
+            "difference", "90 % interval")  # fmt: skip
+        last = "margin" if CLAIMS[self.id].kind == "at least as good" else "p"
+        heads = ("on", "compared", "metric", *measures, last, "verdict")
         rows = "".join(
             f'<tr><th scope="row">{esc(_place(e))}</th>'
             + "".join(f"<td>{esc(c)}</td>" for c in _cells(e))
@@ -232,12 +243,12 @@ class Verdict:
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
         claim = CLAIMS[self.id]
         return (
-            '<div class="mrinb-verdict mrinb-table">'
+            '<div class="mrinb-verdict">'
             f'<p data-verdict="{esc(self.verdict)}"><strong>{esc(self.verdict)}</strong>: '
             f"{esc(claim.statement)} <em>{esc(claim.paper)}</em></p>"
             f"<p>{esc(self.text)}</p>"
             f"<details><summary>all {len(self.effects)} comparisons</summary>"
-            '<div role="region" tabindex="0" style="overflow-x:auto" '
+            '<div class="mrinb-table" role="region" tabindex="0" style="overflow-x:auto" '
             f'aria-label="comparisons for {esc(self.id)}"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details></div>"
         )
@@ -377,15 +388,16 @@ def summary(verdicts: Iterable[Verdict]) -> pd.DataFrame:
         verdicts: results of ``check``.
 
     Returns:
-        Columns claim, chapter, statement, paper, verdict, difference, low, high, margin, seeds,
-        subjects.
+        Columns claim, chapter, statement, paper, verdict, measure (what differs, or a rank
+        correlation, whose low and high are those of shuffled scores), difference, low, high,
+        margin, seeds, subjects and text.
     """
     rows = [
         {
             "claim": v.id, "chapter": CLAIMS[v.id].chapter, "statement": CLAIMS[v.id].statement,
-            "paper": CLAIMS[v.id].paper, "verdict": v.verdict, "difference": v.estimate,
-            "low": v.interval[0], "high": v.interval[1], "margin": v.margin, "seeds": v.seeds,
-            "subjects": v.subjects,
+            "paper": CLAIMS[v.id].paper, "verdict": v.verdict, "measure": v.measure,
+            "difference": v.estimate, "low": v.interval[0], "high": v.interval[1],
+            "margin": v.margin, "seeds": v.seeds, "subjects": v.subjects, "text": v.text,
         }
         for v in verdicts
     ]  # fmt: skip
@@ -512,8 +524,8 @@ def _beats_zero_filled(scores: pd.DataFrame) -> Iterator[_Pair]:
     "networks-joint-equals-separate",
     "B",
     "at least as good",
-    "It is not the U-net: one VarNet, and one ViT, trained on P and Q together reconstructs each "
-    "of them at least as well as the one trained on it alone.",
+    "Not of the U-net alone: one network of another kind, trained on P and Q together, "
+    "reconstructs each of them at least as well as the one trained on it alone.",
     "Appendix B.3, Figure 12",
 )
 @_claim(
@@ -655,7 +667,8 @@ def _severity_is_there(
     "diverse-helps-over-coils-unmatched",
     "C",
     "better",
-    "The same holds of the images as they are, with nothing matched to the ground truth.",
+    "With nothing matched to the ground truth, too, the model trained on all 15-coil knees beats "
+    "the one trained on the single best of their distributions.",
     "our control: the paper matches mean and variance before it scores",
 )
 def _diversity_helps(
@@ -669,7 +682,7 @@ def _diversity_helps(
     "diversity-helps-same-size",
     "04",
     "better",
-    "The gain on Q is due to diversity: it remains when P is cut to the size of P_best.",
+    "Cut to the size of P_best, P still beats P_best on Q: the gain is due to diversity.",
     "our control: in Section 4, P has as many slices for each of its distributions as P_best has "
     "in all",
 )
@@ -739,8 +752,8 @@ def _effective(scores: pd.DataFrame, diverse: str = "P") -> Iterator[_Lines]:
     "effective-robustness-same-size",
     "04",
     "better",
-    "The effective robustness is due to diversity: models trained on P cut to the size of P_best "
-    "lie above its line as well.",
+    "Models trained on P cut to the size of P_best still lie above its line: the effective "
+    "robustness is due to diversity.",
     "our control: in Section 4, P is also the larger set",
     lines=True,
 )
@@ -755,7 +768,8 @@ def _effective_same_size(
     "gap-remains",
     "04",
     "better",
-    "Diverse data do not replace data from Q: a model trained on P and Q beats one trained on P.",
+    "Diverse data do not replace data from Q here: a model trained on P and Q beats one trained "
+    "on P.",
     "Section 4, Figure 5 (teal above orange); Section 8",
 )
 def _gap_remains(
@@ -770,7 +784,7 @@ def _gap_remains(
     "04",
     "better",
     "The gain of P over P_best on Q does not depend on the architecture: every network has it.",
-    'Section 4, Figure 5; measured "independent of the model itself"',
+    "Section 1; Section 4, Figure 5",
 )
 def _architecture_independent(
     scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q"
@@ -1091,7 +1105,7 @@ def _effect(kind: Kind, pair: _Pair | _Lines | _Ranks, metric: str) -> Effect:
     seeds = differences.shape[1] if pair.trained else _no_seeds(differences)
     subjects = differences.index.get_level_values("subject").nunique()
     verdict = decide(kind, found.low, found.high, margin, seeds, subjects)
-    if pair.a == pair.b and kind == "better":
+    if pair.a == pair.b and kind == "better" and verdict != "underpowered":
         verdict = "does not hold"  # Nothing is better than itself.
     return Effect(
         kind, model, shift, pair.target, pair.a, pair.b, metric,
@@ -1208,34 +1222,49 @@ def _verdict(
 
 def _text(word: Word, worst: Effect, effects: list[Effect], words: list[Word]) -> str:
     """The line a reader sees: verdict, the part that decides, numbers."""
-    seeds, subjects = min(e.seeds for e in effects), min(e.subjects for e in effects)
-    parts = f" ({words.count(word)} of {len(words)} parts)" if len(words) > 1 else ""
+    seeds, subjects = worst.seeds, worst.subjects
     closest = "closest call: " if word == "holds" and len(words) > 1 else ""
     extra = ""
+    if worst.a == worst.b:
+        return f"{word}; {_place(worst)}: {worst.a} is on both sides, so there is no difference"
     if word == "depends on background":
         other = effects[effects.index(worst) + 1]
         extra = f" ({worst.verdict}); on the foreground {_numbers(other)} ({other.verdict})"
     elif word == "underpowered":
         extra = f"; needs {f'{MIN_SEEDS} seeds and ' if seeds else ''}{MIN_SUBJECTS} test subjects"
         extra += f" and {MIN_POOLS} pools" * (worst.kind == "ranks")
-        if len(words) > 1:
-            positive = sum(e.estimate > 0 for e in effects[::2])
-            what = "rank correlation" if worst.kind == "ranks" else "difference"
-            extra += f"; the {what} is above 0 in {positive} of {len(words)} parts"
     elif word == "holds" and worst.kind == "at least as good":
         count = sum(e.equivalent for e in effects[::2])
         extra = f"; equivalent within the margin in {count} of {len(words)} parts"
+    if "underpowered" in words and len(words) > 1:
+        positive = sum(e.estimate > 0 for e in effects[::2])
+        what = "rank correlation" if worst.kind == "ranks" else "difference"
+        extra += f"; the {what} is above 0 in {positive} of {len(words)} parts"
     what = "rank correlation with" if worst.kind == "ranks" else "difference in"
+    trained = f"{seeds} seed" + "s" * (seeds != 1) if seeds else "no training"
+    numbers = f"{what} {_name(worst.metric)} {_numbers(worst)}{extra}"
     return (
-        f"{word}{parts}; {closest}{_where(worst)}: {what} {_name(worst.metric)} "
-        f"{_numbers(worst)}{extra}; "
-        f"{f'{seeds} seed' + 's' * (seeds != 1) if seeds else 'no training'}, {subjects} subjects"
+        f"{_tally(word, effects[::2], words)}; {closest}{_where(worst)}: {numbers}; {trained}, "
+        f"{subjects} subjects"
     )
+
+
+def _tally(word: Word, effects: Sequence[Effect], words: Sequence[Word]) -> str:
+    """The verdict, and where it has parts that of each, by shift where that tells them apart."""
+    shifts = [e.shift for e in effects]
+    if len(set(words)) == 1:
+        return f"{word} (all {len(words)} parts)" if len(words) > 1 else word
+    if len(set(shifts)) == len(shifts):
+        return f"{word} ({', '.join(f'{s}: {w}' for s, w in zip(shifts, words, strict=True))})"
+    counts = ", ".join(
+        f"{n} {w if n == 1 else _PLURAL.get(w, w)}" for w in _WORST_FIRST if (n := words.count(w))
+    )
+    return f"{word} (of {len(words)} parts: {counts})"
 
 
 def _place(effect: Effect) -> str:
     shift = f" of {effect.shift}" if effect.shift else ""
-    return f"{effect.target}{shift} ({effect.model})"
+    return f"{effect.target}{shift} ({profiles.NETWORKS.get(effect.model, effect.model)})"
 
 
 def _where(effect: Effect) -> str:
@@ -1260,12 +1289,13 @@ def _numbers(effect: Effect) -> str:
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
+    margin = effect.kind == "at least as good"
     return (
         f"{effect.a} against {effect.b}",
         _name(effect.metric),
         _signed(effect.estimate),
         f"{_signed(effect.low)} to {_signed(effect.high)}",
-        f"{effect.p_not_better:.2g}" if effect.kind == "ranks" else f"{effect.margin:.4f}",
+        f"{effect.margin:.4f}" if margin else f"{effect.p_not_better:.2g}",
         effect.verdict,
     )
 

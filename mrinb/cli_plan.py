@@ -110,12 +110,7 @@ def claims(
             typer.echo(f"{word:22} {name}")
             typer.echo(f"    Chapter {CLAIMS[name].chapter.lstrip('0')}: {CLAIMS[name].statement}")
             if verdict is not None:
-                (row,) = summary([verdict]).to_dict("records")
-                typer.echo(
-                    f"    difference in SSIM {row['difference']:+.4f} ({row['low']:+.4f} to "
-                    f"{row['high']:+.4f}), margin {row['margin']:.4f}; seeds: {row['seeds']}, "
-                    f"subjects: {row['subjects']}"
-                )
+                typer.echo(f"    {verdict.text}")
     counts: dict[str, int] = {}
     for rehearsal in found:
         for verdict in rehearsal.verdicts.values():

@@ -29,7 +29,7 @@ from mrinb.exhibits import Pictures
 from mrinb.models import METHOD_VERSIONS
 from mrinb.models.l1_wavelet import NAME as L1_WAVELET
 from mrinb.pools import Pool
-from mrinb.profiles import Profile, profile
+from mrinb.profiles import NETWORKS, Profile, profile
 from mrinb.recipes import pool_slices
 from mrinb.shifts import Shift
 from mrinb.specs import (
@@ -59,7 +59,7 @@ COMMON = {
 
 ZERO_FILLED = "zero-filled"
 
-MODELS = {"unet": "U-net", "vit": "ViT", "varnet": "VarNet"}
+MODELS = NETWORKS
 """Models a chapter can be run with, and their names in figures."""
 ALL_MODELS = "all"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES, Network, Profile
+from mrinb.profiles import NETWORKS, PROFILES, Network, Profile
 from mrinb.shifts import coils, section3, section4
 
 POOL_EXAMPLES = (
@@ -25,10 +25,7 @@ _SIZES = (
     ("subjects to train / validate / test", lambda p: " / ".join(map(str, p.subjects))),
     ("slices of a volume", lambda p: p.slices),
     ("shifts of Sections 3 and 4, if none is asked for", lambda p: p.shift),
-    *(
-        (label, lambda p, name=name: _network(p.networks[name]))
-        for name, label in (("unet", "U-net"), ("vit", "ViT"), ("varnet", "VarNet"))
-    ),
+    *((label, lambda p, name=name: _network(p.networks[name])) for name, label in NETWORKS.items()),
 )
 
 

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from mrinb.errors import unknown
 
+NETWORKS = {"unet": "U-net", "vit": "ViT", "varnet": "VarNet"}
+"""Networks that are trained, and their names for readers."""
+
 
 class Network(NamedTuple):
     """Size and training of one network in a profile.
@@ -102,7 +105,7 @@ def _varnet(
     return Network(tuple(sorted(options.items())), epochs, 1, shift)
 
 
-_ALL = ("unet", "vit", "varnet")
+_ALL = tuple(NETWORKS)
 
 PROFILES = {
     p.name: p

@@ -20,13 +20,15 @@ Rules, fixed before any result existed:
   slope is poorly known, and where the set's mean x lies beyond them the line is extrapolated.
 * A slope needs points whose x has a standard deviation of ``MIN_SPREAD`` within each training set.
   Without it the common slope is 0 (a plain difference of mean y), and a set has no line of its own.
-* **The interval** is a bootstrap. Each replicate draws whole runs with replacement (a run is a
-  model, size and seed; its checkpoints and its counterparts on the other training sets move with
-  it), and independently test subjects with all their slices: those of P_best's test set, and those
-  that only Q's has. With ``m`` the smaller number of runs and of Q's subjects it is stretched about
-  the estimate by ``sqrt(m / (m - 1))`` times the ratio of a t quantile with ``m - 1`` degrees of
-  freedom to the normal one, since percentile intervals of few runs are too narrow. Of 200
-  simulated experiments with six runs the interval so made covered the truth in 87 %.
+* **The interval** is a bootstrap. Each replicate draws seeds of models with replacement (all runs
+  of a seed, of both sizes, with their checkpoints and their counterparts on the other training
+  sets, move together: they share initial weights and slices), and independently test subjects with
+  all their slices: those of P_best's test set, and those that only Q's has. With ``m`` the smallest
+  number of seeds, of Q's and of P_best's subjects it is stretched about the estimate by
+  ``sqrt(m / (m - 1))`` times the ratio of a t quantile with ``m - 1`` degrees of freedom to the
+  normal one, since percentile intervals of few are too narrow. Of 150 simulated experiments with
+  three seeds and 4 and 12 subjects the interval so made covered the truth in 86 % where seeds
+  differ, and in 98 % where subjects do.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ class Distance(NamedTuple):
         own_low: lower bound of its 90 % interval.
         own_high: upper bound.
         inside: whether the mean x of ``a`` lies between those of the points of ``b``.
-        runs: runs that both have.
+        runs: runs that both have; a seed has one of each size.
         seeds: fewest seeds of any model among them.
         subjects: test subjects of Q.
         slices: test slices of Q.
@@ -234,10 +236,11 @@ def distance(scores: pd.DataFrame, a: str, b: str = BASELINE, metric: str = "ssi
     rng = np.random.default_rng(zlib.crc32(label.encode()))
     # The first draw takes everything once: it is the estimate.
     drawn = _draw(rng, np.full(len(subjects), True), inner)
-    picked = np.concatenate([np.ones((1, len(runs))), _multinomial(rng, len(runs))])
-    parallel, own, slope = _distances(first, second, drawn, picked)
-    on_q = int(np.sum(first.y.counts > 0))
-    stretch = _stretch(min(len(runs), on_q))
+    of_run, trained = runs.droplevel("size").factorize()
+    picked = np.concatenate([np.ones((1, len(trained))), _multinomial(rng, len(trained))])
+    parallel, own, slope = _distances(first, second, drawn, picked[:, of_run])
+    on_q, on_best = (int(np.sum(s.counts > 0)) for s in (first.y, first.x))
+    stretch = _stretch(min(len(trained), on_q, on_best))
     estimate, low, high, draws = _interval(parallel, stretch)
     height, own_low, own_high, _ = _interval(own, stretch)
     everything = drawn[:1]

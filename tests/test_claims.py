@@ -160,7 +160,8 @@ def test_several_shifts_and_models_are_parts_and_the_worst_decides():
     ).drop_duplicates(["pool", "model", "shift", "target", "seed", "volume", "slice"])
     verdict = claims.check("joint-equals-separate", scores)
     assert verdict.verdict == "does not hold"
-    assert "1 of 6 parts" in verdict.text and "P of field (unet)" in verdict.text
+    assert "of 6 parts: 1 does not hold, 5 hold" in verdict.text
+    assert "P of field (U-net)" in verdict.text
     assert len(verdict.table()) == 12
 
 

@@ -137,7 +137,7 @@ function pointTable({ points, sizes, labels }) {
   const heads = ["Training set", "Model", "Size", "Epoch", "Seed", ...labels];
   const row = ({ training, model, size, epoch, epochs, seed, x, y }) =>
     [indexed(training), [model], [sizes[size]], [`${epoch} of ${epochs}`], [seed], [fixed(x, 4)], [fixed(y, 4)]];
-  const place = h("div", { class: "mrinb-table", role: "region", tabindex: "0", "aria-label": "All points" });
+  const place = h("div", { class: "mrinb-points", role: "region", tabindex: "0", "aria-label": "All points" });
   const fill = () => {
     if (place.firstChild) return;
     place.append(

@@ -304,7 +304,7 @@ def test_accessible_and_fitting_in_both_themes(visit, tmp_path, theme, width):
     seen.page.get_by_label("early checkpoints").uncheck()
     dot(seen, P).focus()
     settle(seen)
-    assert seen.page.locator(".mrinb-table tbody tr").count() == len(KEYS)
+    assert seen.page.locator(".mrinb-points tbody tr").count() == len(KEYS)
     assert seen.overflow() <= 0
     assert seen.axe() == []
     if width > 700:
