@@ -38,7 +38,8 @@ own, about all of them.
 A claim about ranks (Section 4, Figure 6) asks whether two quantities rank training pools alike. It
 *holds* when Spearman's rank correlation is above zero in a one-sided permutation test at 5 %, *does
 not hold* when it is below zero in the opposite test; pools that contain test distributions do not
-count. With fewer than ``MIN_POOLS`` pools it is *underpowered*.
+count, nor do unions, which are the most similar by arithmetic and the best by size. With fewer than
+``MIN_POOLS`` pools it is *underpowered*.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ _RULES: dict[Kind, str] = {
     "hold if it lies below -margin, on SSIM and on foreground SSIM, for every part",
     "better": "holds if the 90 % interval of the difference lies above 0, does not hold if it lies "
     "below 0, on SSIM and on foreground SSIM, for every part",
-    "ranks": "holds if the rank correlation over pools without test distributions is above 0 in a "
-    "one-sided permutation test at 5 %, does not hold if it is below 0, on SSIM and on foreground "
+    "ranks": "holds if the rank correlation over single distributions, none tested, is above 0 in "
+    "a one-sided permutation test at 5 %, does not hold if it is below 0, on SSIM and on foreground "
     "SSIM, over all patches and at the same number",
 }
 
@@ -842,8 +843,8 @@ def _regularised_beats_zero_filled(
     "similarity-ranks-as-ssim",
     "04",
     "ranks",
-    "Among training pools without data from Q, the more similar a pool is to the test data of Q, "
-    "the better do the networks trained on it reconstruct them.",
+    "Among single distributions, the more similar one is to the test data of Q, the better do the "
+    "networks trained on it reconstruct them.",
     "Section 4, Figure 6; Appendix D",
 )
 def _similarity_ranks(
@@ -1144,7 +1145,8 @@ def _line_effect(kind: Kind, pair: _Lines, metric: str) -> Effect:
 def _rank_effect(pair: _Ranks, metric: str) -> Effect:
     """Rank correlation of similarity and score over pools without test distributions."""
     points = ranks.points(pair.similarities, pair.part, metric, pair.rule)
-    found = ranks.correlate(points, contained=False)
+    found = ranks.correlate(points, ranks.SINGLE)
+    points = ranks.chosen(points, ranks.SINGLE)
     inside = pair.part["distribution"].isin(pair.similarities["distribution"].unique())
     tested = pair.part[inside & pair.part["pool"].isin(points["pool"])]
     seeds, subjects = int(points["seeds"].min()), tested["subject"].nunique()

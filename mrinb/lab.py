@@ -767,8 +767,9 @@ class Lab:
 
         Returns:
             A tidy table, one row a test patch, pool and number of training patches: ``pool``,
-            ``pool_string``, ``contains`` (whether the pool has distributions that are tested) and
-            the columns of ``similarity.tidy``. ``attrs["note"]`` says where it comes from.
+            ``pool_string``, ``contains`` (whether the pool has distributions that are tested),
+            ``single`` (whether it is one distribution) and the columns of ``similarity.tidy``.
+            ``attrs["note"]`` says where it comes from.
 
         Raises:
             MrinbError: there are no weights, or a pool has too few patches.
@@ -785,6 +786,7 @@ class Lab:
                 pool=label,
                 pool_string=str(pools[label]),
                 contains=bool(tested & set(pools[label].distributions)),
+                single=len(pools[label].distributions) == 1,
             )
             for label, spec in specs.items()
         ]

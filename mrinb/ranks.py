@@ -6,7 +6,9 @@ With so few points its significance comes from permutations: the scores are deal
 in every possible order, or in ``DRAWS`` random ones where there are too many.
 
 Pools that contain test distributions are similar to the test data and good on it for one and the
-same reason, and can carry a correlation by themselves. It is computed with and without them.
+same reason, and can carry a correlation by themselves. A union of the other pools is at least as
+similar as each of them by arithmetic, and good because it is large. So the correlation is computed
+of single distributions alone, with their union, and of all pools.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from mrinb.errors import MrinbError, unknown
 ALL, SAME = "all patches", "same number"
 """How the patches that a pool is searched with are chosen."""
 RULES = (ALL, SAME)
+SINGLE, OUTSIDE, EVERY = "single distributions", "without Q", "all"
+"""Which pools are ranked: distributions that are not tested, with their union, and all."""
+WHICH = (SINGLE, OUTSIDE, EVERY)
 METRICS = ("ssim", "ssim_foreground")
 LEVEL = 0.05
 EXACT = 8
@@ -102,8 +107,9 @@ def points(
         rule: ``ALL`` or ``SAME``.
 
     Returns:
-        One row a pool: ``pool``, ``contains`` (whether it has tested distributions), ``patches``
-        (compared), ``similarity`` (mean over test patches), ``score`` (mean over slices and seeds),
+        One row a pool: ``pool``, ``contains`` (whether it has tested distributions), ``single``
+        (whether it is one distribution), ``patches`` (compared), ``similarity`` (mean over test
+        patches), ``score`` (mean over slices and seeds),
         ``spread`` (standard deviation over seeds, NaN of one) and ``seeds``. A pool that is there
         under two labels, as P_best and by its name, counts once, under the first.
 
@@ -112,12 +118,13 @@ def points(
     """
     if rule not in RULES:
         raise unknown("rule", rule, RULES)
-    _need(similarities, ("pool", "pool_string", "contains", "rule", "compared", "similarity",
-                         "distribution"), "similarity table")  # fmt: skip
+    _need(similarities, ("pool", "pool_string", "contains", "single", "rule", "compared",
+                         "similarity", "distribution"), "similarity table")  # fmt: skip
     _need(scores, ("pool", "seed", "epoch", "split", "model", metric), "score table")
     near = similarities[similarities["rule"] == rule].groupby("pool", sort=False)
     table = near.agg(
         pool_string=("pool_string", "first"), contains=("contains", "first"),
+        single=("single", "first"),
         patches=("compared", "first"), similarity=("similarity", "mean"),
     ).drop_duplicates("pool_string")  # fmt: skip
     tested = similarities["distribution"].unique()
@@ -154,19 +161,29 @@ def _seed_means(
     return rows.groupby(["pool", "seed"])[metric].mean()
 
 
-def correlate(table: pd.DataFrame, contained: bool) -> Correlation:
+def chosen(table: pd.DataFrame, which: str) -> pd.DataFrame:
+    """The rows of a table of ``points`` that are ranked: those of one of ``WHICH``."""
+    if which not in WHICH:
+        raise unknown("set of pools", which, WHICH)
+    if which == EVERY:
+        return table
+    outside = ~table["contains"]
+    return table[outside & table["single"]] if which == SINGLE else table[outside]
+
+
+def correlate(table: pd.DataFrame, which: str) -> Correlation:
     """Rank correlation of a table of ``points``.
 
     Args:
         table: the points.
-        contained: whether pools that contain tested distributions count.
+        which: pools that count, one of ``WHICH``.
     """
-    rows = table if contained else table[~table["contains"]]
+    rows = chosen(table, which)
     return correlation(rows["similarity"].to_numpy(float), rows["score"].to_numpy(float))
 
 
 def summary(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Every rank correlation: of both rules and scores, with and without pools that contain Q.
+    """Every rank correlation: of both rules and scores, of each set of ``WHICH``.
 
     Args:
         similarities: table of ``lab.similarity``.
@@ -180,12 +197,12 @@ def summary(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     for rule in RULES:
         for metric in METRICS:
             table = points(similarities, scores, metric, rule)
-            for contained, words in ((False, "without those that contain Q"), (True, "all")):
-                if (contained or (~table["contains"]).sum() >= 3) and len(table) >= 3:
-                    found = correlate(table, contained)
+            for which in WHICH:
+                if len(chosen(table, which)) >= 3:
+                    found = correlate(table, which)
                     rows.append(
                         {
-                            "similarity": rule, "score": metric, "pools": words,
+                            "similarity": rule, "score": metric, "pools": which,
                             "number": found.pools, "rho": found.rho, "low": found.low,
                             "high": found.high, "p": found.p,
                         }

@@ -221,6 +221,8 @@ def capacity(lab: Lab, study: Robustness, channels: Sequence[int]) -> pd.DataFra
 def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -> pd.DataFrame:
     """The first network on a second test pool, beside one trained on that pool.
 
+    Heads of the simulator are variations of the images of two people: their subjects are these.
+
     Args:
         lab: the chapter's lab.
         study: the experiment, whose runs of full size are tested.
@@ -237,13 +239,23 @@ def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -
     both = f"P+{name}"
     pools = {s.label: s.pool for s in labelled(lab, study.shift, study.name) if s.size == FULL}
     runs = lab.train(lab.models[0], {**pools, both: study.shift.P + target})
-    scores = lab.evaluate(runs, {"Q": study.shift.Q, name: target})
+    scores = _people(lab.evaluate(runs, {"Q": study.shift.Q, name: target}))
     trained = scores["pool"] != ZERO_FILLED
     return scores.assign(
         shift=study.shift.name,
         training=scores["pool"].where(trained, ""),
         size=np.where(trained, FULL, ""),
     )
+
+
+def _people(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the people behind simulated heads as subjects."""
+    from mrinb.data.simulate import head  # its atlas loads when it is needed
+
+    heads = scores["distribution"].str.startswith("head/")
+    people = {s: head.person(int(s)) for s in scores.loc[heads, "subject"].unique()}
+    subject = scores["subject"].mask(heads, scores["subject"].map(people))
+    return scores.assign(subject=subject)
 
 
 def shares(scores: pd.DataFrame, targets: Mapping[str, str]) -> pd.DataFrame:

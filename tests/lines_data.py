@@ -16,7 +16,8 @@ def table(
     """Slice scores of points on parallel lines.
 
     Noise: ``run`` moves a run on all training sets, ``own`` a seed on one of them, ``subject`` a
-    test subject with all runs, ``taste`` one with all runs on one training set. ``ahead`` is how far P is to the right of P_best.
+    test subject with all runs, ``taste`` one with all runs on one training set. ``ahead`` is how
+    far P is to the right of P_best.
     """
     rng = rng or np.random.default_rng(0)
     of_subject = {t: rng.normal(0, subject, n) for t, n in zip(("P_best", "Q"), subjects,

@@ -27,8 +27,10 @@ def test_figure_6_shows_both_rules_and_names_the_embedder():
     text = words(fig)
     assert "to P (70 patches)" in text
     assert "to P (10 patches)" in text
-    assert text.count("5 pools without Q: \N{GREEK SMALL LETTER RHO} = +1.00, p = 0.0083") == 2
-    assert text.count("all 7 pools") == 2
+    rho = "\N{GREEK SMALL LETTER RHO} = +1.00"
+    assert text.count(f"5 single distributions: {rho}, p = 0.0083") == 2
+    assert text.count(f"6 pools without Q: {rho}, p = 0.0014") == 2
+    assert text.count("all 8 pools") == 2
     assert "d ($P_{\\mathrm{best}}$)" in text
     assert "seeds 0, 1, 2 | net | key k, s" in text
     counts = [p.get_height() for p in fig.axes[0].containers[0]]
@@ -55,7 +57,7 @@ def test_its_tables_hold_every_pool_rule_and_correlation():
     assert table["ssim"].tolist() == pytest.approx([*GOOD, *GOOD])
     assert table["ssim_foreground"].tolist() == pytest.approx([*GOOD[::-1], *GOOD[::-1]])
     page = str(figures.correlations(similarities(NEAR), scores(GOOD))._repr_html_())
-    assert page.count("<tr>") == 1 + 8
+    assert page.count("<tr>") == 1 + 12
     assert "net | key k, s" in page
 
 

@@ -44,7 +44,7 @@ def test_points_are_means_of_last_test_scores_on_tested_distributions():
     table = ranks.points(similarities(NEAR), scores(GOOD))
     assert table["similarity"].tolist() == pytest.approx(NEAR)
     assert table["score"].tolist() == pytest.approx(GOOD)
-    assert table["spread"].tolist() == pytest.approx([0.001] * 7)
+    assert table["spread"].tolist() == pytest.approx([0.001] * 8)
     assert table.loc[table["contains"], "pool"].tolist() == ["P+Q", "Q"]
 
 
@@ -67,16 +67,18 @@ def test_what_cannot_be_compared_is_named():
 
 def test_summary_has_both_rules_scores_and_sets_of_pools():
     table = ranks.summary(similarities(NEAR), scores(GOOD))
-    assert len(table) == 8
-    assert set(table["number"]) == {5, 7}
-    assert table["rho"].tolist() == pytest.approx([1.0] * 8)
+    assert len(table) == 2 * 2 * 3
+    assert table["number"].tolist() == [5, 6, 8] * 4
+    assert table["rho"].tolist() == pytest.approx([1.0] * 12)
+    with pytest.raises(MrinbError, match="unknown set of pools 'singel'"):
+        ranks.chosen(ranks.points(similarities(NEAR), scores(GOOD)), "singel")
 
 
 def claim(near, good, **options):
     return claims.check("similarity-ranks-as-ssim", scores(good, **options), similarities=near)
 
 
-def test_the_claim_holds_of_pools_without_q():
+def test_the_claim_holds_of_single_distributions():
     verdict = claim(similarities(NEAR), GOOD)
     assert verdict.verdict == "holds"
     assert verdict.estimate == pytest.approx(1)
@@ -85,23 +87,23 @@ def test_the_claim_holds_of_pools_without_q():
     assert len(verdict.effects) == 4
 
 
-def test_pools_with_q_cannot_carry_the_claim():
-    # Over all seven pools the correlation is significant, over the five others it is none.
-    good = [0.75, 0.71, 0.8, 0.72, 0.7, 0.9, 0.91]
+def test_unions_and_pools_with_q_cannot_carry_the_claim():
+    # Over all eight pools the correlation is significant, over the five distributions it is none.
+    good = [0.75, 0.71, 0.8, 0.72, 0.7, 0.85, 0.9, 0.91]
     assert claim(similarities(NEAR), good).verdict == "undecided"
-    low = [0.8, 0.74, 0.75, 0.72, 0.7, 0.9, 0.91]
+    low = [0.8, 0.74, 0.75, 0.72, 0.7, 0.85, 0.9, 0.91]
     assert claim(similarities(NEAR), low).verdict == "does not hold"
 
 
 def test_the_claim_needs_both_scores_both_rules_and_enough_of_all():
-    mixed = [0.75, 0.71, 0.8, 0.72, 0.7, 0.9, 0.91]
+    mixed = [0.75, 0.71, 0.8, 0.72, 0.7, 0.85, 0.9, 0.91]
     assert claim(similarities(NEAR), GOOD, foreground=mixed).verdict == "depends on background"
     near = similarities(NEAR)
     swapped = near["rule"] == ranks.SAME
     near.loc[swapped, "similarity"] = -near.loc[swapped, "similarity"]
     assert claim(near, GOOD).verdict == "does not hold"
     assert claim(similarities(NEAR), GOOD, seeds=2).verdict == "underpowered"
-    few = (0, 1, 2, 4, 5, 6)
+    few = (0, 1, 2, 4, 5, 6, 7)
     pools = [POOLS[i] for i in few]
     found = claim(similarities([NEAR[i] for i in few], pools), [GOOD[i] for i in few], pools=pools)
     assert found.verdict == "underpowered"

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mrinb import claims, figures, robustness, studies
 from mrinb.context import Context
+from mrinb.data.simulate.head import Head
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
@@ -161,3 +163,8 @@ def test_pools_that_make_no_experiment_are_refused(lab):
         studies.robustness(lab, custom("knee/PD-Aera", "knee/PD-Skyra"))
     with pytest.raises(MrinbError, match="is not unseen"):
         studies.robustness(lab, custom("knee/PD-*", "knee/PD-Skyra"))
+
+
+def test_subjects_of_simulated_heads_are_the_people_behind_them():
+    names = {"distribution": ["brain/T2-Aera", "head/T2-Aera"], "subject": ["0000005", "0000002"]}
+    assert studies._people(pd.DataFrame(names))["subject"].tolist() == ["0000005", Head(2).source]

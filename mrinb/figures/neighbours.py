@@ -185,15 +185,22 @@ def _look(row: pd.Series, order: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_POOLS = {
+    ranks.SINGLE: "{} single distributions",
+    ranks.OUTSIDE: "{} pools without Q",
+    ranks.EVERY: "all {} pools",
+}
+
+
 def _correlations(points: pd.DataFrame) -> str:
     lines = []
-    for contained in (False, True):
-        number = len(points) if contained else int((~points["contains"]).sum())
-        words = f"all {number} pools" if contained else f"{number} pools without Q"
+    for which, words in _POOLS.items():
+        number = len(ranks.chosen(points, which))
+        words = words.format(number)
         if number < 3:
             lines.append(f"{words}: too few for a correlation")
             continue
-        found = ranks.correlate(points, contained)
+        found = ranks.correlate(points, which)
         rho = _signed(found.rho)
         lines.append(f"{words}: \N{GREEK SMALL LETTER RHO} = {rho}, p = {found.p:.2g}")
     return "\n".join(lines)

@@ -92,6 +92,24 @@ def _blurred(mask: np.ndarray) -> np.ndarray:
     return np.rint(255 * field).astype(np.uint8)
 
 
+def _rng(subject: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, subject, 0x4EAD]))
+
+
+def _source(rng: np.random.Generator) -> str:
+    return SOURCES[int(rng.integers(len(SOURCES)))].name
+
+
+def person(subject: int, seed: int = 0) -> str:
+    """Whose image a simulated head is a variation of.
+
+    Args:
+        subject: number of the subject.
+        seed: seed of the simulation.
+    """
+    return _source(_rng(subject, seed))
+
+
 class Head(Brain):
     """One head: a continuous volume that can be cut axially anywhere at any resolution."""
 
@@ -103,8 +121,8 @@ class Head(Brain):
             seed: seed of the simulation; the same pair gives the same head.
         """
         super().__init__(subject, seed)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 0x4EAD]))
-        self.source = SOURCES[int(rng.integers(len(SOURCES)))].name
+        rng = _rng(subject, seed)
+        self.source = _source(rng)
         self.mirrored = bool(rng.integers(2))
         self._shape = [_Noise(rng, 150.0, n=16) for _ in range(3)]
         # How far each tissue outside the brain pushes its neighbours back; air stays.
