@@ -113,17 +113,19 @@ class Best(NamedTuple):
     """Which single distribution's networks do best on a pool (Section 4).
 
     Attributes:
-        table: one row a distribution: mean ``ssim`` of its networks over seeds and slices of the
+        table: one row a distribution: mean score of its networks over seeds and slices of the
             pool's ``test`` and ``val`` splits, columns ``distribution, test, val``.
         by_test: the best by the paper's rule, which looks at test data.
         by_validation: the best by validation data.
         scores: table of ``Lab.evaluate`` of each split, ``test`` and ``val``.
+        metric: the score they were chosen by.
     """
 
     table: pd.DataFrame
     by_test: str
     by_validation: str
     scores: Mapping[str, pd.DataFrame]
+    metric: str = "ssim"
 
 
 class Panel(NamedTuple):
@@ -398,7 +400,13 @@ class Lab:
         )  # fmt: skip
 
     def best_single(
-        self, pool: Pool, on: Pool, model: str = "unet", *, coils: int | None = None
+        self,
+        pool: Pool,
+        on: Pool,
+        model: str = "unet",
+        *,
+        coils: int | None = None,
+        metric: str = "ssim",
     ) -> Best:
         """Find the distribution of a pool whose networks do best on another pool (Section 4).
 
@@ -407,9 +415,10 @@ class Lab:
             on: Q.
             model: the network; the paper takes the U-net.
             coils: at most so many simulated coils; None is the profile's number.
+            metric: the score that chooses.
         """
         runs = self.train(model, {d: Pool.of(d) for d in pool.distributions}, coils=coils)
-        return self.best_of(runs, {"Q": on}, "distribution")
+        return self.best_of(runs, {"Q": on}, "distribution", metric=metric)
 
     def best_of(
         self,
@@ -417,6 +426,7 @@ class Lab:
         on: Mapping[str, Pool],
         name: str,
         sampling: SamplingSpec | None = None,
+        metric: str = "ssim",
     ) -> Best:
         """Find the runs that do best, by test and by validation data.
 
@@ -425,13 +435,14 @@ class Lab:
             on: what they are tested on, by name.
             name: what the labels are: the first column of the table.
             sampling: masks of the test; None is the chapter's.
+            metric: the score that chooses.
         """
         found = {s: self.evaluate(runs, on, s, sampling=sampling) for s in ("test", "val")}
-        means = {split: t.groupby("pool")["ssim"].mean() for split, t in found.items()}
+        means = {split: t.groupby("pool")[metric].mean() for split, t in found.items()}
         table = pd.DataFrame(means).loc[list(runs.specs)].rename_axis(name).reset_index()
         table.attrs["note"] = joined_note(found.values())
         by_test, by_validation = (str(table.loc[table[s].idxmax(), name]) for s in found)
-        return Best(table, by_test, by_validation, found)
+        return Best(table, by_test, by_validation, found, metric)
 
     def regularised(
         self,

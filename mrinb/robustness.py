@@ -185,6 +185,37 @@ def _line(name: str, x: np.ndarray, y: np.ndarray, common: float) -> Line:
     return Line(name, slope, intercept, float(x.min()), float(x.max()), bool(own))
 
 
+def fits(table: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
+    """How well a line describes the points of each training set.
+
+    Args:
+        table: result of ``points``.
+        metric: which score.
+
+    Returns:
+        One row a shift and training set: ``shift``, ``training``, ``points``, ``slope``, ``r2``
+        (share of the variance of y) and ``residual`` (standard deviation about the line, in SSIM).
+    """
+    rows = []
+    for shift, part in table.groupby("shift", sort=False):
+        for line in lines(part, metric):
+            rows_of = part[part["training"] == line.training]
+            x, y = (rows_of[f"{axis}_{metric}"].to_numpy(float) for axis in "xy")
+            rest = y - line.intercept - line.slope * x
+            varies = len(y) > 1 and y.std() > 0
+            rows.append(
+                {
+                    "shift": shift, "training": line.training, "points": len(x),
+                    "slope": line.slope,
+                    "r2": 1 - float(rest @ rest) / float(len(y) * y.var()) if varies else np.nan,
+                    "residual": float(rest.std()),
+                }
+            )  # fmt: skip
+    frame = pd.DataFrame(rows)
+    frame.attrs = dict(table.attrs)
+    return frame
+
+
 class _Sums(NamedTuple):
     """Scores of the checkpoints of several runs, summed over each subject's slices.
 

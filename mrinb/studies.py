@@ -79,7 +79,11 @@ def networks_on(lab: Lab, shift: Shift, every: bool = False) -> tuple[str, ...]:
 
 
 def robustness(
-    lab: Lab, shift: Shift, rule: Rule = "validation", every: bool = False
+    lab: Lab,
+    shift: Shift,
+    rule: Rule = "validation",
+    every: bool = False,
+    metric: str = "ssim",
 ) -> Robustness:
     """Train on P_best, P, P cut to the size of P_best, and P+Q; test on P_best and Q (Section 4).
 
@@ -92,6 +96,7 @@ def robustness(
         rule: whether P_best is chosen by validation data of Q or, as in the paper, by its test
             data.
         every: as of ``networks_on``.
+        metric: the score that P_best is chosen by.
 
     Raises:
         MrinbError: P has one distribution only, or shares one with Q.
@@ -99,7 +104,7 @@ def robustness(
     if len(shift.P.distributions) < 2:
         raise MrinbError(f"P = {shift.P} is one distribution: Section 4 needs at least two")
     lab.check_unseen(shift.Q, shift.P)
-    best = lab.best_single(shift.P, shift.Q, SELECTOR)
+    best = lab.best_single(shift.P, shift.Q, SELECTOR, metric=metric)
     name = best.by_validation if rule == "validation" else best.by_test
     sets = labelled(lab, shift, name)
     models = networks_on(lab, shift, every)
@@ -159,9 +164,10 @@ def singles(lab: Lab, study: Robustness) -> pd.DataFrame:
         study: the experiment.
 
     Returns:
-        One row a distribution and seed, and for P: ``distribution``, ``seed``, mean ``ssim`` and
-        ``ssim_foreground`` on Q's test data, the same on its validation data as ``val_ssim``,
-        ``val_ssim_foreground``, and whether it is best ``by_test`` and ``by_validation``.
+        One row a distribution and seed, and for P: ``distribution``, ``seed``, mean ``ssim``,
+        ``ssim_foreground`` and the score that P_best was chosen by on Q's test data, the same on
+        its validation data as ``val_ssim`` and so on, ``zero_filled_ssim`` and so on of the test
+        data, and whether it is best ``by_test`` and ``by_validation``.
     """
     diverse = lab.train(SELECTOR, {DIVERSE: study.shift.P})
     found = {
@@ -170,18 +176,48 @@ def singles(lab: Lab, study: Robustness) -> pd.DataFrame:
         )
         for split in ("test", "val")
     }
+    metrics = list(dict.fromkeys((*lines.METRICS, study.best.metric)))
     means = {
-        split: t[t["pool"] != ZERO_FILLED].groupby(["pool", "seed"], sort=False)[[*lines.METRICS]]
+        split: t[t["pool"] != ZERO_FILLED].groupby(["pool", "seed"], sort=False)[metrics]
         for split, t in found.items()
     }
+    zero = found["test"].loc[found["test"]["pool"] == ZERO_FILLED, metrics].mean()
     table = means["test"].mean().join(means["val"].mean().add_prefix("val_")).reset_index()
     table = table.rename(columns={"pool": "distribution"})
     table = table.assign(
         shift=study.shift.name,
         by_test=table["distribution"] == study.best.by_test,
         by_validation=table["distribution"] == study.best.by_validation,
+        **zero.add_prefix("zero_filled_"),
     )
     table.attrs["note"] = joined_note(found.values())
+    return table
+
+
+def rival(study: Robustness, metric: str) -> pd.DataFrame:
+    """The comparison on Q with the distribution that is best by another score as P_best.
+
+    Args:
+        study: the experiment, in which P's distributions have networks of one kind (``SELECTOR``).
+        metric: the score that chooses, on Q's validation data.
+
+    Returns:
+        The score table at full size and the last epoch, with that distribution's networks under the
+        label P_best, and its name in ``attrs["rival"]``.
+    """
+    val = study.best.scores["val"]
+    name = str(val[val["pool"] != ZERO_FILLED].groupby("pool")[metric].mean().idxmax())
+    scores = study.scores
+    others = scores[
+        (scores["target"] == "Q") & (scores["model"] == SELECTOR) & (scores["size"] == FULL)
+        & (scores["training"] != BASELINE)
+    ]  # fmt: skip
+    own = study.best.scores["test"]
+    own = own[own["pool"] == name].assign(
+        pool=BASELINE, training=BASELINE, size=FULL, shift=study.shift.name
+    )
+    table = pd.concat([others[others["epoch"] == own["epoch"].iloc[0]], own], ignore_index=True)
+    table.attrs = {"note": joined_note([scores, study.best.scores["val"]]), "rival": name}
     return table
 
 

@@ -71,15 +71,28 @@ def test_distances_of_single_seeds_have_no_interval():
     assert float(row["estimate"]) in estimates
 
 
+def test_distances_beyond_the_points_of_p_best_are_pale():
+    found = robustness.distances(scores(("anatomy",), own=0.01))
+    assert found["inside"].all()
+    assert not any("extrapolated" in t for t in texts(figures.distances(noted(found))))
+    found.loc[found["model"] == "all", "inside"] = False
+    fig = figures.distances(noted(found))
+    assert any("extrapolated" in t for t in texts(fig))
+    pale = [line for line in fig.axes[0].lines if line.get_color() == "#9aa3ad"]
+    assert len(pale) == 3 * 2  # marks and intervals of three quantities
+
+
 def ranked():
     rows = [
-        ("contrast", name, seed, mean + 0.01 * seed, mean - 0.1, mean + 0.02, mean, i == 1, i == 0)
+        ("contrast", name, seed, mean + 0.01 * seed, mean - 0.1, mean + 0.02, mean, i == 1, i == 0,
+         0.6, 0.5)
         for i, (name, mean) in enumerate({"knee/PD-Aera": 0.7, "knee/PD-Skyra": 0.75, "P": 0.8}
                                          .items())
         for seed in (0, 1)
     ]  # fmt: skip
     columns = ["shift", "distribution", "seed", "ssim", "ssim_foreground", "val_ssim",
-               "val_ssim_foreground", "by_test", "by_validation"]  # fmt: skip
+               "val_ssim_foreground", "by_test", "by_validation", "zero_filled_ssim",
+               "zero_filled_ssim_foreground"]  # fmt: skip
     return noted(pd.DataFrame(rows, columns=columns))
 
 
@@ -90,6 +103,8 @@ def test_the_best_single_distribution_is_named_with_its_rule():
         "knee PD, Aera 1.5 T", "knee PD, Skyra 3 T", "all of P",
     ]  # fmt: skip
     assert "by validation" in labels[0] and "by test" in labels[1]
+    (zero,) = [line for line in fig.axes[0].lines if line.get_linestyle() == ":"]
+    assert set(zero.get_xdata()) == {0.6}
 
 
 def widths(gain=0.01):

@@ -29,6 +29,15 @@ def test_lines_have_the_slope_and_height_of_their_points():
         assert (line.low, line.high) == pytest.approx((0.8 + 0.05 * (1 / 3 - 1), 0.85))
 
 
+def test_fits_tell_how_straight_the_points_lie():
+    exact = robustness.fits(robustness.points(table())).set_index("training")
+    assert exact["r2"].tolist() == pytest.approx([1.0] * 4)
+    assert exact["residual"].tolist() == pytest.approx([0.0] * 4, abs=1e-12)
+    noisy = robustness.fits(robustness.points(table(run=0.02))).set_index("training")
+    assert (noisy["r2"] < 0.9).all() and (noisy["points"] == 30).all()
+    assert noisy["residual"].to_numpy() == pytest.approx(0.02, rel=0.5)
+
+
 @pytest.mark.parametrize("metric", robustness.METRICS)
 def test_distance_is_that_of_the_lines_even_where_one_set_is_ahead(metric):
     found = robustness.distance(table(ahead=0.02), "P", metric=metric)

@@ -32,6 +32,8 @@ from mrinb.robustness import BASELINE, DIVERSE, QUARTER, TRAININGS, Line, lines
 MODELS = {"unet": ("U-net", "o"), "vit": ("ViT", "s"), "varnet": ("VarNet", "^")}
 """Words and mark of each network."""
 OTHER_MARK = "D"
+OUTSIDE = "#9aa3ad"
+"""Ink of a distance that is read beyond the points of P_best."""
 
 
 def effective_robustness(
@@ -55,7 +57,7 @@ def effective_robustness(
         raise MrinbError(f"no points with metric {metric!r}: give the table of robustness.points")
     shifts = list(points["shift"].unique())
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 4.3 if len(shifts) > 1 else 5.2), layout="constrained")
+        fig = Figure((PAGE_WIDTH, 5.2), layout="constrained")
         reserve(fig)
         grid = fig.subplots(1, len(shifts), squeeze=False)[0]
         for ax, shift in zip(grid, shifts, strict=True):
@@ -180,7 +182,10 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
         handles.append(Line2D([], [], color=INK, lw=1.2, label="90 % interval"))
         if (table["seeds"] < 2).any():
             handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec=INK, ms=5,
-                                  label="hollow: a single seed among them"))  # fmt: skip
+                                  label="hollow: a single seed"))  # fmt: skip
+        if not table["inside"].all():
+            handles.append(Line2D([], [], ls="", marker="s", color=OUTSIDE, ms=5,
+                                  label="pale: extrapolated"))  # fmt: skip
         fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False,
                    columnspacing=1.1, handletextpad=0.4)  # fmt: skip
         own = table.attrs.get("note")
@@ -194,9 +199,10 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
         mark = "D" if row["model"] == "all" else _mark(row["model"])
         few = row["seeds"] < 2
         # A single seed has no interval over seeds: what is left would look too sure.
+        ink = INK if row["inside"] else OUTSIDE
         if not few or row["model"] == "all":
-            ax.plot([row["low"], row["high"]], [y, y], color=INK, lw=1.2, zorder=2)
-        ax.plot(row["estimate"], y, mark, color=INK, ms=5, mfc="white" if few else INK, zorder=3)
+            ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.2, zorder=2)
+        ax.plot(row["estimate"], y, mark, color=ink, ms=5, mfc="white" if few else ink, zorder=3)
     ax.xaxis.grid(True, color=RULE, lw=0.5)
     ax.set_axisbelow(True)
     ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -210,7 +216,7 @@ def singles(
 
     Args:
         table: result of ``studies.singles``, or several of them joined.
-        metric: ``ssim`` or ``ssim_foreground``.
+        metric: ``ssim``, ``ssim_foreground``, or the score that P_best was chosen by.
         note: stamped into the figure; None takes the table's own.
 
     Raises:
@@ -232,8 +238,9 @@ def singles(
             Line2D([], [], ls="", marker="o", color=INK, ms=6, mfc="white",
                    label="on its validation data"),
             Line2D([], [], ls="", marker="|", color=MUTED, ms=8, label="one seed, test data"),
+            Line2D([], [], ls=":", color=INK, lw=1.4, label="zero-filled images"),
         ]  # fmt: skip
-        fig.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
         own = table.attrs.get("note")
         return stamp(fig, note if note is not None else own)
 
@@ -241,6 +248,7 @@ def singles(
 def _ranked(ax: Axes, part: pd.DataFrame, metric: str) -> None:
     means = part.groupby("distribution")[[metric, f"val_{metric}"]].mean().sort_values(metric)
     chosen = part.groupby("distribution")[["by_test", "by_validation"]].first()
+    ax.axvline(part[f"zero_filled_{metric}"].iloc[0], color=INK, ls=":", lw=1.4, zorder=1)
     names = []
     for y, (name, (test, val)) in enumerate(means.iterrows()):
         rules = [w for w, is_best in zip(("test", "validation"), chosen.loc[name], strict=True)
