@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mrinb import masks
+from mrinb import masks, paper, profiles
 from mrinb.lab import ZERO_FILLED, Best, Lab, Runs
 from mrinb.pools import Pool
+from mrinb.robustness import FULL
 
 TRAINED = (2, 4, 8, 16)
 """Accelerations of Table 2, each trained on its own and all of them together."""
@@ -69,6 +70,53 @@ def accelerations(lab: Lab, pool: Pool, model: str = "unet") -> Accelerations:
     singles = reduce(or_, (groups[fold(a)] for a in TRAINED))
     best = lab.best_of(singles, {fold(UNSEEN): pool}, "trained at", masks.sampling(UNSEEN))
     return Accelerations(runs, scores, best)
+
+
+def beside_paper(best: Best) -> pd.DataFrame:
+    """How each single acceleration prepares for the unseen one, with the paper's numbers.
+
+    Args:
+        best: ``best`` of ``accelerations``.
+
+    Returns:
+        Text: ``trained at``, mean SSIM on ``test`` and ``validation`` data, and that of Table 2.
+    """
+    printed = {(p.train, p.test): p.value for p in paper.PRINTED if p.table == "Table 2"}
+    rows = [
+        {
+            "trained at": trained,
+            "test": f"{test:.4f}",
+            "validation": f"{val:.4f}",
+            "paper, test": f"{printed[trained, fold(UNSEEN)]:.3f}",
+        }
+        for trained, test, val in best.table[["trained at", "test", "val"]].itertuples(index=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+def matching(scores: pd.DataFrame) -> pd.DataFrame:
+    """What matching of mean and variance does to scores on Q.
+
+    Args:
+        scores: table of ``studies.robustness``.
+
+    Returns:
+        Text, one row a network and full training set, and one for zero-filled images: SSIM and
+        foreground SSIM as they are and matched, means over slices and seeds of the last epoch.
+    """
+    metrics = {
+        "SSIM": "ssim", "matched": "ssim_matched",
+        "foreground": "ssim_foreground", "foreground, matched": "ssim_foreground_matched",
+    }  # fmt: skip
+    rows = scores[(scores["target"] == "Q") & (scores["split"] == "test")]
+    zero = rows["pool"] == ZERO_FILLED
+    last = rows.groupby(["model", "pool", "seed"])["epoch"].transform("max")
+    rows = rows[(rows["size"] == FULL) & (rows["epoch"] == last) | zero]
+    named = rows["model"].map(lambda m: profiles.NETWORKS.get(m, m))
+    rows = rows.assign(network=named.mask(rows["pool"] == ZERO_FILLED, ""))
+    means = rows.groupby(["network", "pool"], sort=False)[list(metrics.values())].mean()
+    table = means.map("{:.3f}".format).rename(columns={m: name for name, m in metrics.items()})
+    return table.reset_index().rename(columns={"pool": "trained on"})
 
 
 def coils_alone(lab: Lab, P: Pool, Q: Pool, model: str = "unet") -> pd.DataFrame:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from mrinb import forward_shifts
+from mrinb import forward_shifts, studies
 from mrinb.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Network
+from mrinb.shifts import custom
 
 P, Q = Pool.of("knee/PDFS-Aera"), Pool.of("brain/T2-Avanto")
 TINY = PROFILES["quick"]._replace(
@@ -39,7 +40,22 @@ def test_every_training_is_tested_at_every_acceleration(lab):
     unseen = scores[(scores["target"] == "3-fold") & scores["pool"].isin(trained[:4])]
     assert found.best.by_test == unseen.loc[unseen["ssim"].idxmax(), "pool"]
     assert found.best.by_validation == table["val"].idxmax()
+    beside = forward_shifts.beside_paper(found.best)
+    assert beside["paper, test"].tolist() == ["0.906", "0.899", "0.834", "0.758"]
+    assert beside["test"].tolist() == [f"{t:.4f}" for t in table["test"]]
     assert not np.allclose(table["test"], table["val"])
+
+
+def test_scores_before_and_after_matching(lab):
+    shift = custom("knee/PDFS-Aera + knee/PD-Aera", "brain/T2-Avanto")
+    scores = studies.robustness(lab, shift, metric="ssim_matched").scores
+    table = forward_shifts.matching(scores).set_index("trained on")
+    assert list(table.index) == ["zero-filled", "P_best", "P", "P, size of P_best", "P+Q"]
+    assert table.loc["zero-filled", "network"] == "" and table.loc["P", "network"] == "U-net"
+    rows = scores[(scores["pool"] == "P") & (scores["target"] == "Q")]
+    rows = rows[rows["epoch"] == rows["epoch"].max()]
+    assert table.loc["P", "SSIM"] == f"{rows['ssim'].mean():.3f}"
+    assert table.loc["P", "foreground, matched"] == f"{rows['ssim_foreground_matched'].mean():.3f}"
 
 
 def test_the_control_changes_the_coils_of_the_knees_alone(lab):

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mrinb import masks
+from mrinb import claims, masks
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     INK,
@@ -173,8 +173,9 @@ def folds(
     """Scores against test acceleration, a line for each training.
 
     Left, the scores; right, how far each lies above or below the network that was trained at the
-    tested acceleration alone. Lines are means over slices and seeds, error bars two standard
-    deviations over seeds (on the right, of the difference between runs of equal seed).
+    tested acceleration alone, with a band of the claims' margin. Lines are means over slices and
+    seeds, error bars two standard deviations over seeds (on the right, of the difference between
+    runs of equal seed).
 
     Args:
         scores: as of ``folds_table``.
@@ -197,6 +198,7 @@ def folds(
         zero = table[table["pool"] == ZERO_FILLED]
         left.errorbar(np.log2(zero["acceleration"]), zero["mean"], color=MUTED, ls=(0, (1, 1.5)),
                   lw=1.4, label=ZERO_FILLED)  # fmt: skip
+        right.axhspan(-claims.MARGIN, claims.MARGIN, color=RULE, alpha=0.45, lw=0, zorder=0)
         right.axhline(0, color=INK, lw=0.8, zorder=1)
         tests = table.drop_duplicates("target")
         names = [str(t) for t in tests["target"]]
