@@ -559,6 +559,30 @@ def _joint(scores: pd.DataFrame, joint: str = "P+Q") -> Iterator[_Pair]:
     "model is still at least as good as the separate ones.",
     "Section 3, Figure 3 (black bars)",
 )
+@_claim(
+    "networks-half-joint",
+    "B",
+    "at least as good",
+    "Not of the U-net alone: one network of another kind, trained on a random half of P and Q, is "
+    "still at least as good on each of them as the one trained on it alone.",
+    "Appendix B.3, Figure 12 (black bars)",
+)
+@_claim(
+    "small-data-half-joint",
+    "B",
+    "at least as good",
+    "With a quarter of the slices, one model trained on a random half of P and Q is still at least "
+    "as good on each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, top (black bars)",
+)
+@_claim(
+    "small-model-half-joint",
+    "B",
+    "at least as good",
+    "With a third of the channels, one model trained on a random half of P and Q is still at least "
+    "as good on each of them as the model trained on it alone.",
+    "Appendix B.3, Figure 13, bottom (black bars)",
+)
 def _half_joint(
     scores: pd.DataFrame, joint: str = "P+Q", half: str = "half of P+Q"
 ) -> Iterator[_Pair]:

@@ -91,17 +91,27 @@ def choose(clip_weights: str, size: int, cached: bool = True) -> EmbedderSpec:
     Raises:
         MrinbError: there is no such file.
     """
-    path = Path(clip_weights).expanduser() if clip_weights else (cached_clip() if cached else None)
+    path = known_file(clip_weights) if clip_weights else (cached_clip() if cached else None)
     if path is None:
         return EmbedderSpec(name=LITE_NAME, weights=LITE_DIGEST, size=size, version=VERSION)
+    return EmbedderSpec(
+        name=CLIP_NAME, weights=digest(path), size=224, version=VERSION, path=str(path.resolve())
+    )
+
+
+def known_file(clip_weights: str) -> Path:
+    """The file of CLIP's weights that a parameter names.
+
+    Raises:
+        MrinbError: there is no such file.
+    """
+    path = Path(clip_weights).expanduser()
     if not path.is_file():
         raise MrinbError(
             f"clip_weights {path}: no such file; give the weights of open_clip's "
             f"{CLIP_ARCHITECTURE} {CLIP_TAG}, or leave it empty"
         )
-    return EmbedderSpec(
-        name=CLIP_NAME, weights=digest(path), size=224, version=VERSION, path=str(path.resolve())
-    )
+    return path
 
 
 def cached_clip() -> Path | None:

@@ -49,9 +49,13 @@ def track(text: str) -> Coil:
     return "single" if text == "single" else "multi"
 
 
-def spread(weights: Sequence[float], printed: Sequence[float] = (0.001, 0.01)) -> list[float]:
-    """The ends of a grid and the paper's two weights, as far as it has them: for pictures."""
-    return sorted({min(weights), max(weights), *(w for w in printed if w in weights)})
+PRINTED = (0.001, 0.01)
+"""The paper's two weights, smaller first."""
+
+
+def spread(weights: Sequence[float], chosen: Mapping[str, float]) -> list[float]:
+    """Weights for pictures: those chosen, the paper's two, and the largest of the grid."""
+    return sorted({max(weights), *chosen.values(), *(w for w in PRINTED if w in weights)})
 
 
 def means(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
@@ -95,21 +99,35 @@ def beside_paper(
         distributions: the distribution of each target; the paper has numbers of two.
 
     Returns:
-        Text, as it is to be read: the chosen weights are marked with a star.
+        Text, as it is to be read: the chosen weights are marked with a star. The last row has the
+        difference of the paper's two weights.
     """
     ours = means(scores)
     zero = scores[scores["weight"].isna()].groupby("target")["ssim"].mean()
     printed = {(p.train, p.test): p.value for p in paper.PRINTED if p.table == "Appendix A"}
-    rows = [{"λ": "none (zero-filled)", **{f"{t}, here": f"{zero[t]:.3f}" for t in ours.columns}}]
+    rows = [{"λ": "none (zero-filled)", **{f"{t}, here": f"{zero[t]:.4f}" for t in ours.columns}}]
     for weight, row in ours.iterrows():
         value = float(str(weight))
         texts = {"λ": f"{value:g}"}
         for target, mean in row.items():
             star = " *" if chosen.get(str(target)) == value else ""
-            texts[f"{target}, here"] = f"{mean:.3f}{star}"
+            texts[f"{target}, here"] = f"{mean:.4f}{star}"
         for target in ours.columns:
             number = printed.get((f"{value:g}", distributions.get(target, "")))
             texts[f"{target}, paper"] = "" if number is None else f"{number:.3f}"
         rows.append(texts)
+    small, large = PRINTED
+    if {small, large} <= set(ours.index):
+        texts = {"λ": f"{large:g} minus {small:g}"}
+        for target in ours.columns:
+            texts[f"{target}, here"] = _signed(ours.loc[large, target] - ours.loc[small, target])
+            keys = [(f"{w:g}", distributions.get(target, "")) for w in PRINTED]
+            if all(key in printed for key in keys):
+                texts[f"{target}, paper"] = _signed(printed[keys[1]] - printed[keys[0]])
+        rows.append(texts)
     columns = ["λ", *(f"{t}, {who}" for t in ours.columns for who in ("here", "paper"))]
     return pd.DataFrame(rows).reindex(columns=columns).fillna("")
+
+
+def _signed(difference: float) -> str:
+    return f"{difference:+.4f}".replace("-", "\N{MINUS SIGN}")

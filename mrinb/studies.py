@@ -16,7 +16,7 @@ from mrinb import robustness as lines
 from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
-from mrinb.figures import note_text
+from mrinb.figures import METRICS, note_text
 from mrinb.lab import ALL_MODELS, MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
 from mrinb.pools import Pool
 from mrinb.robustness import BASELINE, BOTH, DIVERSE, FULL, QUARTER, SAME_SIZE
@@ -316,6 +316,19 @@ def shares(scores: pd.DataFrame, targets: Mapping[str, str]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table.attrs = scores.attrs
     return table
+
+
+def shares_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``shares`` as text for a page."""
+    words = {"model": "network", "target": "on", "diverse": "trained on", "metric": "score"}
+    shown = table.rename(columns=words)
+    shown["network"] = shown["network"].map(lambda m: MODELS.get(m, m))
+    shown["score"] = shown["score"].map(METRICS)
+    for column in ("effect", "severity", "share"):
+        shown[column] = shown[column].map("{:+.3f}".format)
+    bounds = zip(shown.pop("low"), shown.pop("high"), strict=True)
+    shown["90 % interval"] = [f"{low:+.3f} to {high:+.3f}" for low, high in bounds]
+    return shown
 
 
 # --- the reconstructions behind the points ---------------------------------------------------

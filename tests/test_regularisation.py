@@ -54,15 +54,20 @@ def test_the_best_weight_is_each_targets_own():
     assert chosen == {"P": 0.01, "Q": 0.001}
     assert regularisation.at_edge(chosen, (0.001, 0.01)).endswith("that of P and that of Q")
     assert "no chosen weight" in regularisation.at_edge(chosen, (1e-4, 0.001, 0.01, 0.1))
-    assert regularisation.spread((1e-4, 0.001, 0.003, 0.01, 0.1)) == [1e-4, 0.001, 0.01, 0.1]
+    weights = (1e-4, 0.001, 0.003, 0.01, 0.1)
+    assert regularisation.spread(weights, {"P": 0.003, "Q": 0.01}) == [0.001, 0.003, 0.01, 0.1]
 
 
 def test_the_papers_numbers_stand_beside_the_same_weights():
     names = {"P": "knee/PD-Skyra", "Q": "knee/PDFS-Aera"}
     table = regularisation.beside_paper(scores(), {"P": 0.01, "Q": 0.001}, names)
     rows = table.set_index("λ")
-    assert list(rows["P, paper"]) == ["", "0.788", "0.792", ""]
-    assert list(rows["Q, paper"]) == ["", "0.609", "0.602", ""]
+    assert list(rows["P, paper"])[:4] == ["", "0.788", "0.792", ""]
+    assert list(rows["Q, paper"])[:4] == ["", "0.609", "0.602", ""]
+    apart = rows.loc["0.01 minus 0.001"]
+    assert (apart["P, paper"], apart["Q, paper"]) == ("+0.0040", "\N{MINUS SIGN}0.0070")
+    means = regularisation.means(scores())
+    assert apart["P, here"] == f"{means.loc[0.01, 'P'] - means.loc[0.001, 'P']:+.4f}"
     assert rows.loc["0.01", "P, here"].endswith("*") and rows.loc["0.001", "Q, here"].endswith("*")
     assert rows.loc["none (zero-filled)", "P, here"].startswith("0.7")
     others = regularisation.beside_paper(scores(), {}, {"P": "knee/PD-Aera", "Q": ""})

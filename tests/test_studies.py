@@ -174,6 +174,10 @@ def test_second_target_and_its_own_reference(lab, study):
     assert set(scores.loc[scores["training"] != "", "model"]) == {"unet"}
     table = studies.shares(scores, {"Q": "P+Q", "Q2": "P+Q2"})
     assert len(table) == 2 * 2 * 2
+    shown = studies.shares_table(table)
+    assert list(shown.columns) == ["network", "on", "trained on", "score", "effect", "severity",
+                                   "share", "90 % interval"]  # fmt: skip
+    assert set(shown["score"]) == {"SSIM", "SSIM, foreground"}
     np.testing.assert_allclose(table["share"], table["effect"] / table["severity"])
     claims.check("diversity-helps", scores, unseen="Q2")
     fig = figures.bars(scores, words={"Q": "one", "Q2": "another"})
