@@ -233,3 +233,16 @@ def test_points_that_do_not_fit_are_refused(change, words):
 def test_scatters_that_cannot_be_shown_are_refused(change, words):
     with pytest.raises(MrinbError, match=words):
         Scatter(dataclasses.replace(scatter_data(), **change))
+
+
+def test_at_first_the_seed_with_the_median_gain_is_shown():
+    data = scatter_data()
+    (plain,) = [p for p in data.points if p.key == PICKED]
+    points = [
+        plain._replace(seed=seed, y=gain * (training == "P"), training=training)
+        for training in ("P", "P_best")
+        for seed, gain in {0: 0.3, 1: 0.1, 2: 0.2}.items()
+    ]
+    chosen = scatter.first_state(dataclasses.replace(data, points=points, lines=[]), {})
+    shown = [points[chosen[name]] for name in ("picked", "pinned")]
+    assert [(p.training, p.seed) for p in shown] == [("P", 2), ("P_best", 2)]

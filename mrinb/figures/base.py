@@ -245,7 +245,7 @@ def show(
     data = base64.b64encode(webp(fig)).decode()
     width, height = (round(96 * side) for side in fig.get_size_inches())
     words = note_text(note, names=True)
-    link = f" | {csv_link(table, name)}" if table is not None else ""
+    link = f"<br>{csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     return Html(
         f'<figure class="mrinb-figure" style="margin:1em 0"><img class="dark-light" '

@@ -259,7 +259,8 @@ class Scatter(StoredWidget):
             for all checkpoints but the last), ``error_map``, ``gain``, ``large``, and ``name``,
             under which the state stands in the page's address.
 
-    Without ``picked`` and ``pinned``, a full training on P is picked, beside one on the baseline.
+    Without ``picked`` and ``pinned``, a full training on P is picked, beside one on the baseline,
+    of the seed whose gain on Q is the median.
     The images of all but these two points go to sidecars, one a series, where the environment
     names a place for them (see `Sidecars`); else they are in the page.
     """
@@ -320,9 +321,9 @@ def first_state(data: ScatterData, initial: Mapping[str, Any]) -> dict[str, Any]
         one_of("scatter setting", key, [*state, "error_map", "gain", "large"])
         state[key] = value
     if "picked" not in initial:
-        state["picked"] = counterpart(data, "P")
+        state["picked"] = counterpart(data, "P", typical_seed(data))
     if "pinned" not in initial and data.baseline in data.factor("training"):
-        state["pinned"] = counterpart(data, data.baseline)
+        state["pinned"] = counterpart(data, data.baseline, typical_seed(data))
     state["picked"] = number_of(data, state["picked"])
     state["pinned"] = -1 if state["pinned"] is None else number_of(data, state["pinned"])
     if state["pinned"] == state["picked"]:
@@ -337,19 +338,37 @@ def first_state(data: ScatterData, initial: Mapping[str, Any]) -> dict[str, Any]
     return state
 
 
-def counterpart(data: ScatterData, training: str) -> int:
+def typical_seed(data: ScatterData) -> int:
+    """Return the seed whose gain on Q of P over the baseline is the median of all seeds."""
+    first = data.factor("model")[0]
+    ends = {
+        (p.training, p.seed): p.y
+        for p in data.points
+        if (p.model, p.size, p.epoch) == (first, "full", p.epochs)
+    }
+    gains = sorted(
+        (y - ends[data.baseline, seed], seed)
+        for (training, seed), y in ends.items()
+        if training == "P" and (data.baseline, seed) in ends
+    )
+    return gains[(len(gains) - 1) // 2][1] if gains else min(p.seed for p in data.points)
+
+
+def counterpart(data: ScatterData, training: str, seed: int) -> int:
     """Return the number of a training set's plainest point: first model, full set, all epochs.
 
     Args:
         data: the scatter.
         training: the training set; the first one where it has no points.
+        seed: the seed, where it has one.
     """
     models = data.factor("model")
 
-    def plainness(number: int) -> tuple[bool, bool, int, bool, int]:
+    def plainness(number: int) -> tuple[bool, bool, int, bool, bool, int]:
         p = data.points[number]
-        early = p.epoch < p.epochs
-        return p.training != training, p.size != "full", models.index(p.model), early, p.seed
+        early, other = p.epoch < p.epochs, p.seed != seed
+        model = models.index(p.model)
+        return p.training != training, p.size != "full", model, early, other, p.seed
 
     return min(range(len(data.points)), key=plainness)
 
