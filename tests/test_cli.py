@@ -80,6 +80,8 @@ def test_mistakes_on_the_command_line(words, expected, tmp_path):
         ("3", {"shift": "contrst"}, "unknown shift 'contrst': did you mean contrast"),
         ("3", {"P": "knee/* +", "Q": "brain/*"}, "cannot read pool 'knee/* +'"),
         ("2", {"distribution": "knee/PD-Aero"}, "did you mean knee/PD-Aera"),
+        ("4", {"clip_weights": "no/such.bin"}, "clip_weights no/such.bin: no such file"),
+        ("D", {"clip_weights": "no/such.bin"}, "clip_weights no/such.bin: no such file"),
     ],
 )
 def test_values_that_only_the_chapter_can_judge(chapter, parameters, expected, tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrinb import ranks, recipes, similarity
+from mrinb.benchmarks import similarity as benchmark
 from mrinb.context import Context
 from mrinb.data.volumes import Volume
 from mrinb.errors import MrinbError
@@ -280,3 +281,10 @@ def test_missing_data_of_a_split_without_body_is_an_error(lab, monkeypatch):
     with pytest.raises(MrinbError, match="knee/PD-Skyra val: no patch of 12 x 12"):
         ensure([spec], lab.context)
     assert Path(lab.context.store).is_dir()
+
+
+def test_memory_of_the_search_does_not_grow_with_the_features(tmp_path):
+    few, many = (benchmark._write(tmp_path / f"{n}.npy", n) for n in (20_000, 150_000))
+    peaks = [benchmark.measure(path, 100)[1] for path in (few, many)]
+    assert many.stat().st_size - few.stat().st_size > 130e6
+    assert peaks[1] - peaks[0] < 90e6
