@@ -720,6 +720,20 @@ def _diversity_helps(
 
 
 @_claim(
+    "diversity-helps-on-heads",
+    "04",
+    "better",
+    "On heads that do not come from the template, too, a model trained on all distributions of P "
+    "beats one trained on P_best.",
+    "our control: all brains of Q are variations of one template",
+)
+def _diversity_on_heads(
+    scores: pd.DataFrame, narrow: str = "P_best", diverse: str = "P", unseen: str = "Q2"
+) -> Iterator[_Pair]:
+    yield from _diversity_helps(scores, narrow, diverse, unseen)
+
+
+@_claim(
     "diversity-helps-same-size",
     "04",
     "better",

@@ -79,7 +79,7 @@ def similarity(
     with mpl.rc_context(STYLE):
         fig = Figure((PAGE_WIDTH, 6.9), layout="constrained")
         reserve(fig)
-        grid = fig.subplots(2, 2, width_ratios=(1, 1.15))
+        grid = fig.subplots(2, 2, width_ratios=(1, 1.15), sharex="col")
         order = list(similarities["pool"].unique())
         for (left, right), rule in zip(grid, ranks.RULES, strict=True):
             _histograms(left, similarities[similarities["rule"] == rule], compared, order)
@@ -88,6 +88,8 @@ def similarity(
             _scatter(right, points, order)
             right.set_title(_correlations(points), loc="left", fontsize=9)
             right.set_ylabel(f"{METRICS[metric]} on the test data")
+            for ax in (left, right):
+                ax.tick_params(labelbottom=True)
         grid[1, 0].set_xlabel("similarity of a test patch to its nearest neighbour")
         grid[1, 1].set_xlabel("mean similarity of the test patches")
         handles = _handles(points, order, best)

@@ -176,7 +176,7 @@ def _error_scale(
     """The errors' colour bar, in the place below the ground truth, which has no error."""
     ax = inches(fig, left + 0.12, top + height / 2 - 0.08, width - 0.3, 0.13)
     bar = Colorbar(ax, shown, orientation="horizontal", extend="max")
-    bar.locator = MaxNLocator(3)
+    bar.locator = MaxNLocator(3 if width > 1.5 else 2)
     bar.update_ticks()
     bar.outline.set_visible(False)
     ax.tick_params(axis="x", color=MUTED)
