@@ -31,6 +31,8 @@ __all__ = ["ensure", "estimate", "plan", "split_slices"]
 
 POOL_START_S = 5.0
 """Work shorter than starting worker processes is done in this process."""
+NEWEST = 50
+"""So many results of a group tell how fast it is: code and machines change."""
 POLL_S = 0.2
 ANNOUNCED_S = 2.0
 """Work that is expected to take so long is announced."""
@@ -184,18 +186,20 @@ def _is_there(need: Need, recipe: Recipe, store: Store, context: Context) -> boo
 
 
 def rates(store: Store) -> dict[str, float]:
-    """Seconds a unit of each group of computations, as measured for a store's entries.
+    """Seconds a unit of each group of computations, as measured for a store's newest entries.
 
     What this machine has measured goes before what was published.
     """
     speeds: dict[str, float] = {}
     for root in (*reversed(store.published), store.root):
-        seen: dict[str, list[float]] = {}
+        seen: dict[str, list[tuple[str, float]]] = {}
         for entry in entries(root):
             cost = entry.record.get("cost")
             if cost and cost["units"] and not entry.record.get("resumed"):
-                seen.setdefault(cost["group"], []).append(entry.record["seconds"] / cost["units"])
-        speeds |= {group: statistics.median(values) for group, values in seen.items()}
+                speed = entry.record["seconds"] / cost["units"]
+                seen.setdefault(cost["group"], []).append((entry.record["created"], speed))
+        for group, values in seen.items():
+            speeds[group] = statistics.median(speed for _, speed in sorted(values)[-NEWEST:])
     return speeds
 
 

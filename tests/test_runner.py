@@ -210,6 +210,17 @@ def test_estimates_learn_from_the_store(context, log):
     assert task.seconds == 6
 
 
+def test_estimates_go_by_the_newest_results(context, log, monkeypatch):
+    monkeypatch.setattr(runner, "NEWEST", 2)
+    cost = {"group": "t", "units": 1.0}
+    for n, (created, seconds) in enumerate([("2026-03", 4.0), ("2026-01", 99.0), ("2026-02", 2.0)]):
+        with Store(context.store).create(
+            ToyTrain(log=log, seed=n), seconds=seconds, cost=cost, created=created
+        ):
+            pass
+    assert estimate(ToyTrain(log=log, units=1, seed=9), context, RECIPES) == 3
+
+
 def test_estimates_pass_resumed_runs_over_and_prefer_this_machine(context, log, tmp_path):
     cost = {"group": "t", "units": 1.0}
     with Store(tmp_path / "published").create(ToyTrain(log=log), seconds=5.0, cost=cost):
