@@ -154,7 +154,7 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
     shifts = list(table["shift"].unique())
     metrics = list(table["metric"].unique())
     quantities = list(table["quantity"].unique())
-    models = list(table["model"].unique())
+    models = sorted(table["model"].unique(), key=lambda m: m == "all")
     places = {(q, m): -(i * (len(models) + 0.8) + j) for i, q in enumerate(quantities)
               for j, m in enumerate(models)}  # fmt: skip
     with mpl.rc_context(STYLE):
