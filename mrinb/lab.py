@@ -35,6 +35,7 @@ from mrinb.shifts import Shift
 from mrinb.specs import (
     Coil,
     DataSpec,
+    EmbedderSpec,
     EvalSpec,
     ExhibitSpec,
     FeatureSpec,
@@ -50,6 +51,7 @@ from mrinb.store import Entry, seed_of
 from mrinb.training import LEARNING_RATES, kept_epochs, learning_rate_grid
 from mrinb.training import VERSION as TRAINER_VERSION
 from mrinb.widgets import CompareData, ToyData, View
+from mrinb.workers import store_of
 
 COMMON = {
     "profile": "str", "data_root": "str", "store": "str", "device": "str",
@@ -774,7 +776,8 @@ class Lab:
             on: the pool whose test patches are compared.
             split: ``test`` or ``val``.
             clip_weights: file with CLIP's weights; empty takes those that open_clip has kept, else
-                EfficientNet-Lite0 (always the latter where nothing may be computed).
+                EfficientNet-Lite0 (the latter, too, where nothing may be computed and there are no
+                results of the former).
 
         Returns:
             A tidy table, one row a test patch, pool and number of training patches: ``pool``,
@@ -844,9 +847,18 @@ class Lab:
     def _similarities(
         self, pools: Mapping[str, Pool], on: Pool, split: str, clip_weights: str
     ) -> dict[str, SimilaritySpec]:
-        cached = self.context.compute != "never"
-        embedder = embedders.choose(clip_weights, self.profile.embedder_size, cached)
+        size = self.profile.embedder_size
+        specs = self._searches(pools, on, split, embedders.choose(clip_weights, size))
+        if self.context.compute == "never" and not clip_weights:
+            # Results of CLIP's weights on this machine where there are any, else the published.
+            store = store_of(self.context)
+            if any(store.find(spec) is None for spec in specs.values()):
+                return self._searches(pools, on, split, embedders.choose("", size, cached=False))
+        return specs
 
+    def _searches(
+        self, pools: Mapping[str, Pool], on: Pool, split: str, embedder: EmbedderSpec
+    ) -> dict[str, SimilaritySpec]:
         def features(name: str, split: str) -> FeatureSpec:
             return similarities.feature_spec(self.data(name, split), embedder, self.profile.patches)
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrinb import ranks, recipes, similarity
+from mrinb import embedders, ranks, recipes, similarity
 from mrinb.benchmarks import similarity as benchmark
 from mrinb.context import Context
 from mrinb.data.volumes import Volume
@@ -227,6 +227,16 @@ def test_similarities_are_published_and_features_are_not(lab, table, tmp_path):
         compute="never",
     )  # fmt: skip
     pd.testing.assert_frame_equal(Lab("D", TINY, fresh).similarity(POOLS, Pool.of(PDFS)), table)
+
+
+def test_without_computing_results_of_another_embedder_will_do(lab, table, monkeypatch, tmp_path):
+    weights = tmp_path / "clip.safetensors"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(embedders, "cached_clip", lambda: weights)
+    idle = replace(lab, context=replace(lab.context, compute="never"))
+    pd.testing.assert_frame_equal(idle.similarity(POOLS, on=Pool.of(PDFS)), table)
+    with pytest.raises(MrinbError, match="nothing may be computed"):
+        idle.similarity(POOLS, on=Pool.of(PDFS), clip_weights=str(weights))
 
 
 def test_pictures_are_of_the_nearest(lab, table):
