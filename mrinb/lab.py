@@ -357,16 +357,8 @@ class Lab:
             from.
         """
         shift = on.name if isinstance(on, Shift) else ""
-        targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
-        names = {d for pool in targets.values() for d in pool.distributions}
-        tests = {d: self.data(d, split, runs.coils) for d in EVERY if d in names}
-        wanted = [
-            (label, train, test, epoch)
-            for test in tests.values()
-            for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
-            for train in group
-            for epoch in ((*epochs, None) if train else (None,))
-        ]
+        targets = _targets(on)
+        wanted = self._tested(runs, targets, split, epochs)
         specs = [self._eval(train, test, epoch, sampling) for _, train, test, epoch in wanted]
         entries = self._ensure(specs)
         tables, labels = [], []
@@ -387,6 +379,37 @@ class Lab:
         table = _labelled(tables, labels)
         table.attrs["note"] = self.note(specs)
         return table
+
+    def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
+        """Have what ``evaluate`` of several runs needs computed together.
+
+        One after the other, workers would wait for the longest training of each.
+
+        Args:
+            several: the training runs.
+            on: pools to test on by name.
+            early: whether earlier epochs are scored as well.
+        """
+        wanted = [
+            test
+            for runs in several
+            for test in self._tested(runs, on, "test", runs.early if early else ())
+        ]
+        self._ensure([self._eval(train, test, epoch) for _, train, test, epoch in wanted])
+
+    def _tested(
+        self, runs: Runs, targets: Mapping[str, Pool], split: str, epochs: Sequence[int]
+    ) -> list[tuple[str, TrainSpec | None, DataSpec, int | None]]:
+        """Label, run, test data and epoch (None is the last) of every score of runs on targets."""
+        names = {d for pool in targets.values() for d in pool.distributions}
+        tests = {d: self.data(d, split, runs.coils) for d in EVERY if d in names}
+        return [
+            (label, train, test, epoch)
+            for test in tests.values()
+            for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
+            for train in group
+            for epoch in ((*epochs, None) if train else (None,))
+        ]
 
     def _eval(
         self,
@@ -929,6 +952,10 @@ class Lab:
         self.used.update((spec.kind, spec.key) for spec in specs)
         record(self.context.store, f"{self.chapter}-{self.profile.name}", self.used)
         return entries
+
+
+def _targets(on: Shift | Mapping[str, Pool]) -> dict[str, Pool]:
+    return {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
 
 
 def _labelled(tables: Sequence[pd.DataFrame], labels: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

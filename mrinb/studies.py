@@ -110,6 +110,7 @@ def robustness(
     models = networks_on(lab, shift, every)
     runs = {m: lab.train(m, {s.label: s.pool for s in sets}) for m in models}
     on = {BASELINE: Pool.of(name), "Q": shift.Q}
+    lab.compute(runs.values(), on, early=True)
     tables = [lab.evaluate(r, on, epochs=r.early) for r in runs.values()]
     rest = [t[t["pool"] != ZERO_FILLED] for t in tables[1:]]  # zero-filled scores are the same
     others = [_others(best, name)] if SELECTOR in runs else []
@@ -243,14 +244,16 @@ def capacity(lab: Lab, study: Robustness, channels: Sequence[int]) -> pd.DataFra
         s for s in labelled(lab, study.shift, study.name) if s.size == FULL and s.training != BOTH
     ]
     own = lab.model_spec("unet").option("channels")
-    tables = []
-    for width in channels:
-        seeds = None if width <= own else 1
-        pools = {s.label: s.pool for s in sets}
-        runs = lab.train("unet", pools, seeds, options={"channels": width})
-        table = lab.evaluate(runs, {BASELINE: Pool.of(study.name), "Q": study.shift.Q})
-        tables.append(table.assign(channels=width))
-    scores = lab.join(tables)
+    pools = {s.label: s.pool for s in sets}
+    on = {BASELINE: Pool.of(study.name), "Q": study.shift.Q}
+    runs = {
+        width: lab.train(
+            "unet", pools, None if width <= own else 1, options={"channels": width}
+        )
+        for width in channels
+    }  # fmt: skip
+    lab.compute(runs.values(), on)
+    scores = lab.join([lab.evaluate(r, on).assign(channels=w) for w, r in runs.items()])
     return scores.assign(training=scores["pool"], shift=study.shift.name)
 
 
