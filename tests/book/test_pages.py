@@ -22,6 +22,8 @@ PAGES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapte
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 LIMIT = 1_500_000
 
+pytestmark = pytest.mark.timeout(2400)  # the first test waits until the quick book is built
+
 
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory):
