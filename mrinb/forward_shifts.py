@@ -113,7 +113,7 @@ def matching(scores: pd.DataFrame) -> pd.DataFrame:
     last = rows.groupby(["model", "pool", "seed"])["epoch"].transform("max")
     rows = rows[(rows["size"] == FULL) & (rows["epoch"] == last) | zero]
     named = rows["model"].map(lambda m: profiles.NETWORKS.get(m, m))
-    rows = rows.assign(network=named.mask(rows["pool"] == ZERO_FILLED, ""))
+    rows = rows.assign(network=named.mask(rows["pool"] == ZERO_FILLED, "none"))
     means = rows.groupby(["network", "pool"], sort=False)[list(metrics.values())].mean()
     table = means.map("{:.3f}".format).rename(columns={m: name for name, m in metrics.items()})
     return table.reset_index().rename(columns={"pool": "trained on"})

@@ -51,7 +51,7 @@ def test_scores_before_and_after_matching(lab):
     scores = studies.robustness(lab, shift, metric="ssim_matched").scores
     table = forward_shifts.matching(scores).set_index("trained on")
     assert list(table.index) == ["zero-filled", "P_best", "P", "P, size of P_best", "P+Q"]
-    assert table.loc["zero-filled", "network"] == "" and table.loc["P", "network"] == "U-net"
+    assert table.loc["zero-filled", "network"] == "none" and table.loc["P", "network"] == "U-net"
     rows = scores[(scores["pool"] == "P") & (scores["target"] == "Q")]
     rows = rows[rows["epoch"] == rows["epoch"].max()]
     assert table.loc["P", "SSIM"] == f"{rows['ssim'].mean():.3f}"

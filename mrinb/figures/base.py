@@ -246,9 +246,11 @@ def show(
     width, height = (round(96 * side) for side in fig.get_size_inches())
     words = note_text(note, names=True)
     link = f"<br>{csv_link(table, name)}" if table is not None else ""
+    # On a phone the picture scrolls; without a link in it only a focus lets the keyboard do so.
+    focus = "" if link else ' tabindex="0"'
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     return Html(
-        f'<figure class="mrinb-figure" style="margin:1em 0"><img class="dark-light" '
+        f'<figure class="mrinb-figure"{focus} style="margin:1em 0"><img class="dark-light" '
         f'src="data:image/webp;base64,{data}" alt="{html.escape(alt)}" width="{width}" '
         f'height="{height}" style="width:100%;max-width:{width + 160}px;height:auto;'
         f'background:#fff;border-radius:4px"><figcaption class="mrinb-caption">'
