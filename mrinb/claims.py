@@ -1327,7 +1327,7 @@ def _tally(word: Word, effects: Sequence[Effect], words: Sequence[Word]) -> str:
 
 def _place(effect: Effect) -> str:
     shift = f" of {effect.shift}" if effect.shift else ""
-    return f"{effect.target}{shift} ({profiles.NETWORKS.get(effect.model, effect.model)})"
+    return f"{effect.target}{shift} ({profiles.network_name(effect.model)})"
 
 
 def _where(effect: Effect) -> str:
@@ -1345,9 +1345,9 @@ def _name(metric: str) -> str:
 
 def _numbers(effect: Effect) -> str:
     if effect.kind == "ranks":
-        shuffled = f"shuffled {_signed(effect.low)} to {_signed(effect.high)}"
-        return f"{_signed(effect.estimate)} ({shuffled}; p = {effect.p_not_better:.2g})"
-    bounds = f"{_signed(effect.estimate)} ({_signed(effect.low)} to {_signed(effect.high)})"
+        shuffled = f"shuffled {signed(effect.low)} to {signed(effect.high)}"
+        return f"{signed(effect.estimate)} ({shuffled}; p = {effect.p_not_better:.2g})"
+    bounds = f"{signed(effect.estimate)} ({signed(effect.low)} to {signed(effect.high)})"
     return bounds if effect.kind == "better" else f"{bounds}, margin {effect.margin:.4f}"
 
 
@@ -1356,12 +1356,13 @@ def _cells(effect: Effect) -> tuple[str, ...]:
     return (
         f"{effect.a} against {effect.b}",
         _name(effect.metric),
-        _signed(effect.estimate),
-        f"{_signed(effect.low)} to {_signed(effect.high)}",
+        signed(effect.estimate),
+        f"{signed(effect.low)} to {signed(effect.high)}",
         f"{effect.margin:.4f}" if margin else f"{effect.p_not_better:.2g}",
         effect.verdict,
     )
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """A difference with its sign and four decimals."""
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")

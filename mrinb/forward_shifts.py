@@ -81,7 +81,7 @@ def beside_paper(best: Best) -> pd.DataFrame:
     Returns:
         Text: ``trained at``, mean SSIM on ``test`` and ``validation`` data, and that of Table 2.
     """
-    printed = {(p.train, p.test): p.value for p in paper.PRINTED if p.table == "Table 2"}
+    printed = paper.by_cell("Table 2")
     rows = [
         {
             "trained at": trained,
@@ -112,7 +112,7 @@ def matching(scores: pd.DataFrame) -> pd.DataFrame:
     zero = rows["pool"] == ZERO_FILLED
     last = rows.groupby(["model", "pool", "seed"])["epoch"].transform("max")
     rows = rows[(rows["size"] == FULL) & (rows["epoch"] == last) | zero]
-    named = rows["model"].map(lambda m: profiles.NETWORKS.get(m, m))
+    named = rows["model"].map(profiles.network_name)
     rows = rows.assign(network=named.mask(rows["pool"] == ZERO_FILLED, "none"))
     means = rows.groupby(["network", "pool"], sort=False)[list(metrics.values())].mean()
     table = means.map("{:.3f}".format).rename(columns={m: name for name, m in metrics.items()})

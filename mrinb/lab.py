@@ -357,7 +357,7 @@ class Lab:
             from.
         """
         shift = on.name if isinstance(on, Shift) else ""
-        targets = _targets(on)
+        targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
         wanted = self._tested(runs, targets, split, epochs)
         specs = [self._eval(train, test, epoch, sampling) for _, train, test, epoch in wanted]
         entries = self._ensure(specs)
@@ -952,10 +952,6 @@ class Lab:
         self.used.update((spec.kind, spec.key) for spec in specs)
         record(self.context.store, f"{self.chapter}-{self.profile.name}", self.used)
         return entries
-
-
-def _targets(on: Shift | Mapping[str, Pool]) -> dict[str, Pool]:
-    return {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
 
 
 def _labelled(tables: Sequence[pd.DataFrame], labels: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -133,6 +133,11 @@ PRINTED: tuple[Printed, ...] = (
 in Table 4 the mean of the U-net trained on fastMRI brain is 245 where its row gives 249.5."""
 
 
+def by_cell(table: str) -> dict[tuple[str, str], float]:
+    """The numbers of a table with one score, by what was trained or chosen and what was tested."""
+    return {(p.train, p.test): p.value for p in PRINTED if p.table == table}
+
+
 def printed(table: str) -> pd.DataFrame:
     """The numbers of one of the paper's tables, one row each.
 

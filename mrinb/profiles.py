@@ -11,6 +11,11 @@ NETWORKS = {"unet": "U-net", "vit": "ViT", "varnet": "VarNet"}
 """Networks that are trained, and their names for readers."""
 
 
+def network_name(model: str) -> str:
+    """A network's name for readers; what is no network keeps its own."""
+    return NETWORKS.get(model, model)
+
+
 class Network(NamedTuple):
     """Size and training of one network in a profile.
 

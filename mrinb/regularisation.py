@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mrinb import paper
+from mrinb import claims, paper
 from mrinb.errors import MrinbError, unknown
 from mrinb.specs import Coil
 
@@ -104,7 +104,7 @@ def beside_paper(
     """
     ours = means(scores)
     zero = scores[scores["weight"].isna()].groupby("target")["ssim"].mean()
-    printed = {(p.train, p.test): p.value for p in paper.PRINTED if p.table == "Appendix A"}
+    printed = paper.by_cell("Appendix A")
     rows = [{"λ": "none (zero-filled)", **{f"{t}, here": f"{zero[t]:.4f}" for t in ours.columns}}]
     for weight, row in ours.iterrows():
         value = float(str(weight))
@@ -120,14 +120,12 @@ def beside_paper(
     if {small, large} <= set(ours.index):
         texts = {"λ": f"{large:g} minus {small:g}"}
         for target in ours.columns:
-            texts[f"{target}, here"] = _signed(ours.loc[large, target] - ours.loc[small, target])
+            texts[f"{target}, here"] = claims.signed(
+                ours.loc[large, target] - ours.loc[small, target]
+            )
             keys = [(f"{w:g}", distributions.get(target, "")) for w in PRINTED]
             if all(key in printed for key in keys):
-                texts[f"{target}, paper"] = _signed(printed[keys[1]] - printed[keys[0]])
+                texts[f"{target}, paper"] = claims.signed(printed[keys[1]] - printed[keys[0]])
         rows.append(texts)
     columns = ["λ", *(f"{t}, {who}" for t in ours.columns for who in ("here", "paper"))]
     return pd.DataFrame(rows).reindex(columns=columns).fillna("")
-
-
-def _signed(difference: float) -> str:
-    return f"{difference:+.4f}".replace("-", "\N{MINUS SIGN}")

@@ -19,6 +19,7 @@ from mrinb.exhibits import Pictures
 from mrinb.figures import METRICS, note_text
 from mrinb.lab import ALL_MODELS, MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
 from mrinb.pools import Pool
+from mrinb.profiles import network_name
 from mrinb.robustness import BASELINE, BOTH, DIVERSE, FULL, QUARTER, SAME_SIZE
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
@@ -325,7 +326,7 @@ def shares_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table of ``shares`` as text for a page."""
     words = {"model": "network", "target": "on", "diverse": "trained on", "metric": "score"}
     shown = table.rename(columns=words)
-    shown["network"] = shown["network"].map(lambda m: MODELS.get(m, m))
+    shown["network"] = shown["network"].map(network_name)
     shown["score"] = shown["score"].map(METRICS)
     for column in ("effect", "severity", "share"):
         shown[column] = shown[column].map("{:+.3f}".format)

@@ -198,8 +198,8 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
         y = places[row["quantity"], row["model"]]
         mark = "D" if row["model"] == "all" else _mark(row["model"])
         few = row["seeds"] < 2
-        # A single seed has no interval over seeds: what is left would look too sure.
         ink = INK if row["inside"] else OUTSIDE
+        # A single seed has no interval over seeds: what is left would look too sure.
         if not few or row["model"] == "all":
             ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.2, zorder=2)
         ax.plot(row["estimate"], y, mark, color=ink, ms=5, mfc="white" if few else ink, zorder=3)
