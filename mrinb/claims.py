@@ -1,4 +1,7 @@
-"""The paper's claims as rules with verdicts, fixed before any result exists.
+"""The paper's claims as rules with verdicts.
+
+Rules stand before results do; one that a review finds too lenient is made stricter, and the
+changelog says so.
 
 A claim compares training pools on the test slices they share. Its verdict follows from an interval
 for the mean difference in SSIM and from nothing else:
@@ -745,7 +748,7 @@ def _diversity_on_heads(
     "diversity-helps-on-foreground-same-size",
     "04",
     "better",
-    "Cut to the size of the distribution that is best by foreground SSIM, P still beats it on Q.",
+    "Cut to the size of P_best, P still beats the distribution best by foreground SSIM on Q.",
     "our control: both of the above",
 )
 @_claim(
@@ -1212,9 +1215,11 @@ def _rank_effect(pair: _Ranks, metric: str) -> Effect:
     tested = pair.part[inside & pair.part["pool"].isin(points["pool"])]
     seeds, subjects = int(points["seeds"].min()), tested["subject"].nunique()
     slices = len(tested.drop_duplicates(["distribution", "volume", "slice"]))
+    embedder = (pair.similarities.attrs.get("note") or {}).get("embedder", "")
+    how = f"{pair.rule}, {embedder}" if embedder else pair.rule
     return Effect(
         "ranks", _of(tested, "model"), _of(tested, "shift"), _of(tested, "target"),
-        f"similarity ({pair.rule}, {found.pools} pools)", "score", metric,
+        f"similarity ({how}, {found.pools} pools)", "score", metric,
         found.rho, found.low, found.high, 0.0,
         p_inferior=found.p, p_superior=found.p_below, p_not_better=found.p,
         seeds=seeds, subjects=subjects, slices=slices,

@@ -7,7 +7,7 @@ P_best: they do better on Q than their score on P_best lets one expect (Taori et
 robustness to natural distribution shifts in image classification, 2020). The line of P+Q above that
 of P_best is the shift's *severity*.
 
-Rules, fixed before any result existed:
+Rules (the interval was widened after first results, see the changelog):
 
 * Every checkpoint of every run is a point of equal weight; scales are linear, as in the paper.
 * **The distance** between two sets of points is that of two parallel lines, whose common slope is
@@ -18,8 +18,9 @@ Rules, fixed before any result existed:
   set's mean x. It is the mean height of its points above the baseline's line, which is Taori's
   effective robustness. It decides nothing: where the points of the baseline lie close together its
   slope is poorly known, and where the set's mean x lies beyond them the line is extrapolated.
-* A slope needs points whose x has a standard deviation of ``MIN_SPREAD`` within each training set.
-  Without it the common slope is 0 (a plain difference of mean y), and a set has no line of its own.
+* A slope needs points whose x has a standard deviation of ``MIN_SPREAD`` about the mean of their
+  training set, over both sets. Without it the common slope is 0 (a plain difference of mean y), and
+  a set has no line of its own.
 * **The interval** is a bootstrap. Each replicate draws seeds of models with replacement (all runs
   of a seed, of both sizes, with their checkpoints and their counterparts on the other training
   sets, move together: they share initial weights and slices), and independently test subjects with

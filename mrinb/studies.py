@@ -261,7 +261,9 @@ def capacity(lab: Lab, study: Robustness, channels: Sequence[int]) -> pd.DataFra
 def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -> pd.DataFrame:
     """The first network on a second test pool, beside one trained on that pool.
 
-    Heads of the simulator are variations of the images of two people: their subjects are these.
+    Q is cut to the distributions with a counterpart in the second pool, of the same contrast and
+    scanner, if there are any, so that the two differ in anatomy alone. Heads of the simulator are
+    variations of the images of two people: their subjects are these.
 
     Args:
         lab: the chapter's lab.
@@ -279,13 +281,21 @@ def second_target(lab: Lab, study: Robustness, target: Pool, name: str = "Q2") -
     both = f"P+{name}"
     pools = {s.label: s.pool for s in labelled(lab, study.shift, study.name) if s.size == FULL}
     runs = lab.train(lab.models[0], {**pools, both: study.shift.P + target})
-    scores = _people(lab.evaluate(runs, {"Q": study.shift.Q, name: target}))
+    on = {"Q": _twins(study.shift.Q, target), name: target}
+    scores = _people(lab.evaluate(runs, on))
     trained = scores["pool"] != ZERO_FILLED
     return scores.assign(
         shift=study.shift.name,
         training=scores["pool"].where(trained, ""),
         size=np.where(trained, FULL, ""),
     )
+
+
+def _twins(pool: Pool, other: Pool) -> Pool:
+    """The distributions of a pool that another has in another anatomy, or all."""
+    scans = {name.partition("/")[2] for name in other.distributions}
+    twins = [name for name in pool.distributions if name.partition("/")[2] in scans]
+    return Pool.of(*twins) if twins else pool
 
 
 def _people(scores: pd.DataFrame) -> pd.DataFrame:

@@ -135,6 +135,14 @@ def test_verdicts_on_the_scatter(spreads, words):
     assert f"10 to {max(spreads):,} slices" in table["found"][0]
 
 
+def test_scatter_is_ranked_within_one_network():
+    # The smaller network scatters more and has the larger sets: over both it would be a rise.
+    wide, small = scores(FALLING), scores({1000 * s: 1.5 for s in (1, 2, 3)})
+    both = pd.concat([wide, small.assign(series="small")], ignore_index=True)
+    table = section3.spread_verdicts(section3.spread(both))
+    assert table["verdict"][0] == "holds" and "U-net: rank correlation -1.00" in table["found"][0]
+
+
 def test_scatter_of_one_seed_is_not_judged():
     table = section3.spread_verdicts(section3.spread(scores(FALLING, seeds=(0,))))
     assert table["verdict"].tolist() == ["underpowered", "beyond this profile"]

@@ -188,6 +188,13 @@ def test_second_target_and_its_own_reference(lab, study):
         studies.second_target(lab, study, SHIFT.Q)
 
 
+def test_a_second_target_is_set_beside_the_same_scans_of_q():
+    both = Pool.of("brain/T2-*", "brain/FLAIR-Skyra")
+    found = studies._twins(both, Pool.of("head/*"))
+    assert set(found.distributions) == {"brain/T2-Prisma", "brain/FLAIR-Skyra"}
+    assert studies._twins(both, Pool.of("knee/PD-Aera")) == both
+
+
 def test_pools_that_make_no_experiment_are_refused(lab):
     with pytest.raises(MrinbError, match="at least two"):
         studies.robustness(lab, custom("knee/PD-Aera", "knee/PD-Skyra"))

@@ -19,10 +19,10 @@ CPU = torch.device("cpu")
 
 
 def _step(
-    network: torch.nn.Module, output: Callable[[], Tensor], target: Tensor, fused: bool | None
+    network: torch.nn.Module, output: Callable[[], Tensor], target: Tensor
 ) -> Callable[[], None]:
     """Forward, backward and optimiser step of the loss in training."""
-    adam, largest = torch.optim.Adam(network.parameters(), lr=1e-6, fused=fused), torch.ones(1)
+    adam, largest = torch.optim.Adam(network.parameters(), lr=1e-6, fused=True), torch.ones(1)
 
     def step() -> None:
         (1 - metrics.ssim(output(), target, largest)).sum().backward()
@@ -60,8 +60,8 @@ def _attention(what: str, options: dict[str, int], size: int, promise: float | N
     target = torch.rand(1, size, size)
     with torch.no_grad():
         _require_equal(what, fused(given), plain(given))
-    ours = _step(fused, lambda: fused(given), target, True)
-    theirs = _step(plain, lambda: plain(given), target, True)
+    ours = _step(fused, lambda: fused(given), target)
+    theirs = _step(plain, lambda: plain(given), target)
     return Row(what, *race(ours, theirs, rounds=5), promise)
 
 
@@ -126,7 +126,7 @@ def _compare(
     if theirs_hybrid is hybrid:
         with torch.no_grad():
             _require_equal(what, ours(given), output())
-    steps = _step(ours, lambda: ours(given), target, True), _step(theirs, output, target, None)
+    steps = _step(ours, lambda: ours(given), target), _step(theirs, output, target)
     return Row(what, *race(*steps, rounds=5), promise)
 
 
