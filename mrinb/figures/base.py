@@ -205,7 +205,8 @@ def webp(fig: Figure) -> bytes:
 
 def _encoded(image: Image.Image, **options: Any) -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", method=6, **options)
+    # Method 6 makes lossless pictures 3 % smaller and takes 18 times as long.
+    image.save(out, "WEBP", method=4, **options)
     return out.getvalue()
 
 
