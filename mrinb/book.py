@@ -386,8 +386,12 @@ def cleaned(notebook: Any) -> Any:
     """An executed notebook without what a page does not need.
 
     Papermill's and the kernel's timestamps go, and what says how long computing will take; the
-    injected parameters are folded; of a widget only its HTML stays.
+    injected parameters are folded; of a widget only its HTML stays. What verdicts say goes into the
+    notebook's metadata, for the book's table of claims.
     """
+    from mrinb.claims import VERDICT_MIME  # pandas and scipy: not needed to run a chapter
+
+    verdicts = []
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -403,6 +407,8 @@ def cleaned(notebook: Any) -> Any:
             cell.outputs = [output for output in cell.outputs if not _announces(output)]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
+            verdicts.append(output.get("data", {}).pop(VERDICT_MIME, None))
+    notebook.metadata["verdicts"] = [words for words in verdicts if words]
     return notebook
 
 
@@ -512,6 +518,7 @@ def build(
     stage_sources(root, stage, every)
     env = kernel_environment(root, stage, store, compute)
     _run_all(todo, checked, stage, env, quiet)
+    _write_generated(stage, pages.claims(_verdicts(stage, todo), profile))
     html = _jupyter_book(stage)
     finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
     final = out / "_build" / "html"
@@ -539,10 +546,20 @@ def stage_sources(root: Path, stage: Path, every: Iterable[Chapter]) -> None:
     for chapter in every:
         shutil.copy(chapter.path, stage / "notebooks" / chapter.path.name)
     declared = {c.name: inspect_notebook(str(c.path)) for c in every}
-    for name, text in pages.generated(declared).items():
+    _write_generated(stage, pages.generated(declared))
+
+
+def _write_generated(stage: Path, parts: Mapping[str, str]) -> None:
+    for name, text in parts.items():
         target = stage / "book" / "_generated" / name
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
+
+
+def _verdicts(stage: Path, ran: Iterable[Chapter]) -> dict[str, list[dict[str, str]]]:
+    """What the verdicts of executed chapters say, by the chapter's name."""
+    notebooks = {c.name: nbformat.read(stage / "notebooks" / c.path.name, 4) for c in ran}
+    return {name: notebook.metadata.get("verdicts", []) for name, notebook in notebooks.items()}
 
 
 def kernel_environment(root: Path, stage: Path, store: Path | None, compute: str) -> dict[str, str]:

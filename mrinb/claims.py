@@ -63,6 +63,8 @@ from mrinb.errors import MrinbError, unknown
 
 Word = Literal["holds", "does not hold", "undecided", "underpowered", "depends on background"]
 Kind = Literal["at least as good", "better", "ranks"]
+VERDICT_MIME = "application/vnd.mrinb.verdict+json"
+"""Type of what a displayed verdict leaves in an executed notebook: ``Verdict.words``."""
 
 METRICS = ("ssim", "ssim_foreground")
 """A verdict needs both; the first is the paper's."""
@@ -231,6 +233,17 @@ class Verdict:
         ]
         return "\n".join(lines)
 
+    def words(self) -> dict[str, str]:
+        """What the book's table of claims says of it: claim, statement, paper, verdict, text."""
+        claim = CLAIMS[self.id]
+        return {
+            "claim": self.id, "statement": claim.statement, "paper": claim.paper,
+            "verdict": self.verdict, "text": self.text,
+        }  # fmt: skip
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, dict[str, str]]:
+        return {VERDICT_MIME: self.words()}  # beside the HTML, for who reads an executed notebook
+
     def _repr_html_(self) -> str:
         esc = html.escape
         ranked = CLAIMS[self.id].kind == "ranks"
@@ -386,7 +399,7 @@ def check(claim_id: str, scores: pd.DataFrame, **options: Any) -> Verdict:
 
 
 def summary(verdicts: Iterable[Verdict]) -> pd.DataFrame:
-    """One row a verdict: what the book's table of claims shows.
+    """One row a verdict.
 
     Args:
         verdicts: results of ``check``.
@@ -973,7 +986,7 @@ def cases_table(scores: pd.DataFrame, **labels: str) -> pd.DataFrame:
         scores: table of ``studies.robustness``.
         **labels: as of ``cases``.
     """
-    found = [case[:4] for case in cases(scores, **labels)]
+    found = [(c.shift, profiles.network_name(c.model), *c[2:4]) for c in cases(scores, **labels)]
     table = pd.DataFrame(found, columns=pd.Index(Case._fields[:4]))
     table.attrs["empty"] = "only the network that chose P_best was trained on every distribution"
     return table

@@ -94,7 +94,11 @@ def claims(
     store: StoreOption = None,
     csv: CsvOption = False,
 ) -> None:
-    """Print the verdict on every claim that chapters check, from stored results alone."""
+    """Print the verdict on every claim that chapters check, from stored results alone.
+
+    Nguyen's cases (Section 4) and what the scatter of seeds says (Section 3) follow their chapters'
+    claims. CSV has the claims only.
+    """
     from mrinb.claims import CLAIMS, summary
 
     found = _rehearsed(
@@ -111,6 +115,9 @@ def claims(
             typer.echo(f"    Chapter {CLAIMS[name].chapter.lstrip('0')}: {CLAIMS[name].statement}")
             if verdict is not None:
                 typer.echo(f"    {verdict.text}")
+        for question, answer, text in rehearsal.outcomes:
+            typer.echo(f"{answer:22} {question}")
+            typer.echo(f"    {text}")
     counts: dict[str, int] = {}
     for rehearsal in found:
         for verdict in rehearsal.verdicts.values():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from mrinb.catalogue import DISTRIBUTIONS
@@ -114,3 +116,34 @@ def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[s
         "distributions.md": distributions_table(),
         "shifts.md": shifts_table(),
     }
+
+
+def claims(verdicts: Mapping[str, Sequence[Mapping[str, str]]], profile: str) -> dict[str, str]:
+    """What came of every claim, by file name: in a sentence, and one by one.
+
+    Args:
+        verdicts: by chapter's name, ``claims.Verdict.words`` of each verdict, in order.
+        profile: the profile of the book.
+    """
+    ran = {chapter: rows for chapter, rows in verdicts.items() if rows}
+    count = Counter(row["verdict"] for rows in ran.values() for row in rows)
+    said = ", ".join(f"**{word}** {number}" for word, number in count.most_common())
+    tally = f"{count.total()} verdicts in the `{profile}` profile: {said}.\n"
+    parts = [_chapter_claims(chapter, rows) for chapter, rows in ran.items()]
+    return {
+        "tally.md": tally if ran else "No chapter of this build has checked a claim.\n",
+        "claims.md": "\n".join(parts),
+    }
+
+
+def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """The claims of one chapter under a heading, each as in the chapter, without comparisons."""
+    number = chapter.partition("_")[0].lstrip("0")
+    heading = f"## {'Chapter' if number.isdigit() else 'Appendix'} {number}"
+    blocks = [
+        f'<div class="mrinb-verdict"><p data-verdict="{escape(row["verdict"])}">'
+        f"<strong>{escape(row['verdict'])}</strong>: {escape(row['statement'])} "
+        f"<em>{escape(row['paper'])}</em></p><p>{escape(row['text'])}</p></div>\n"
+        for row in rows
+    ]
+    return "\n".join([heading, f"\n{{doc}}`../notebooks/{chapter}`\n", *blocks])

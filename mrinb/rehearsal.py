@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import nbformat
 
-from mrinb import claims
+from mrinb import claims, section3
 from mrinb.context import Context, Policy
 from mrinb.errors import MrinbError
 from mrinb.lab import Best, Lab
@@ -86,6 +86,20 @@ class Missing:
 MISSING = Missing()
 
 
+class Outcome(NamedTuple):
+    """An answer that a chapter gives beside its claims, in a table of its own.
+
+    Attributes:
+        question: what is asked, in words.
+        word: the answer, a verdict or one of Nguyen's cases.
+        text: the numbers behind it.
+    """
+
+    question: str
+    word: str
+    text: str
+
+
 @dataclass
 class Rehearsal:
     """What a chapter asked for.
@@ -95,6 +109,7 @@ class Rehearsal:
         context: where and how the chapter would have its results computed.
         wanted: the results it asked for, in its order.
         verdicts: verdict by claim and the number of the check, or None where results are missing.
+        outcomes: Nguyen's cases and what the scatter of seeds says, where results are there.
         stood_in: how often a stand-in was handed out.
         absent: how often because the result is not in the stores.
         fatal: an error of the lab's that no stand-in explains.
@@ -104,6 +119,7 @@ class Rehearsal:
     context: Context | None = None
     wanted: dict[Spec, None] = field(default_factory=dict)
     verdicts: dict[tuple[str, int], claims.Verdict | None] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
     stood_in: int = 0
     absent: int = 0
     fatal: Exception | None = None
@@ -163,7 +179,7 @@ def rehearse(
                 raise MrinbError(
                     f"{path.name}, code cell {number}: {type(error).__name__}: {error}"
                 ) from error
-            _recast(space, lab, _Claims(stage) if judge else MISSING)
+            _recast(space, lab, stage if judge else None)
     if judge and stage.absent:
         _note_unreached(stage, cells)
     return stage
@@ -239,13 +255,15 @@ def _targets(node: ast.AST) -> list[str]:
     return names
 
 
-def _recast(space: dict[str, Any], lab: type[Lab], judge: _Claims | Missing) -> None:
+def _recast(space: dict[str, Any], lab: type[Lab], judged: Rehearsal | None) -> None:
     """Put the rehearsal's lab and claims, and silence, in place of what a cell imported."""
     for name, value in space.items():
         if value is Lab:
             space[name] = lab
         elif value is claims:
-            space[name] = judge
+            space[name] = _Claims(judged) if judged else MISSING
+        elif value is section3 and judged:
+            space[name] = _Section3(judged)
         else:
             home = value.__name__ if isinstance(value, ModuleType) else _home(value)
             if any(home == package or home.startswith(f"{package}.") for package in SILENT):
@@ -280,6 +298,11 @@ class _Claims:
                 raise
             if isinstance(found, claims.Verdict):
                 self._note(found.id, found)
+            if function is claims.cases_table:
+                self._stage.outcomes += [
+                    Outcome(f"Nguyen's case, {shift}, {model}", case, text)
+                    for shift, model, case, text in found.itertuples(index=False)
+                ]
             return found
 
         return call
@@ -287,6 +310,25 @@ class _Claims:
     def _note(self, claim: str, verdict: claims.Verdict | None) -> None:
         count = sum(known == claim for known, _ in self._stage.verdicts)
         self._stage.verdicts[claim, count] = verdict
+
+
+class _Section3:
+    """The module ``section3`` for a rehearsed chapter: it writes down what the scatter says."""
+
+    def __init__(self, stage: Rehearsal) -> None:
+        self._stage = stage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(section3, name)
+
+    def spread_verdicts(self, table: Any) -> Any:
+        if _holds_missing(table):
+            return MISSING
+        found = section3.spread_verdicts(table)
+        self._stage.outcomes += [
+            Outcome(claim, verdict, text) for claim, text, verdict in found.itertuples(index=False)
+        ]
+        return found
 
 
 def _holds_missing(value: Any) -> bool:

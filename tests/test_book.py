@@ -213,6 +213,19 @@ def test_a_book_is_built(root, tmp_path):
         "print(*(os.environ[f'MRINB_{n}'] for n in ('BOOK', 'COMPUTE', 'SIDECAR_URL')))"
     )
     standin.write(root, "01_introduction", "1 Introduction", code)
+    verdict = (
+        "from mrinb import claims\nfrom unittest import mock\n"
+        "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n')\n"
+        "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
+        "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"
+    )
+    standin.write(root, "A_one_more_thing", "A Something", verdict)
+    (root / "book" / "index.md").write_text(
+        "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/tally.md\n```\n```{include} _generated/claims.md\n```\n"
+    )
+    with (root / "_toc.yml").open("a") as toc:
+        toc.write("  - file: notebooks/A_one_more_thing\n")
     out = tmp_path / "out"
     assert book.build(root, out, "quick", quiet=True) == out / "_build" / "html" / "index.html"
     html = out / "_build" / "html"
@@ -220,7 +233,10 @@ def test_a_book_is_built(root, tmp_path):
     assert "1 never ../_static/exhibits/" in page
     assert "../_static/mrinb.css" in page
     assert (html / "_static" / "exhibits" / "x.js").is_file()
-    assert "classroom" in (html / "book" / "index.html").read_text()
+    index = (html / "book" / "index.html").read_text()
+    assert "classroom" in index
+    assert "1 verdicts in the" in index and "Appendix A" in index and "a &lt; b_c_d." in index
+    assert "vnd.mrinb" not in (html / "notebooks" / "A_one_more_thing.html").read_text()
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]
 
 
@@ -298,6 +314,22 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_claims_of_chapters_are_counted_and_listed():
+    words = {"claim": "c", "statement": "S.", "paper": "Fig. 1", "text": "+0.01"}
+    found = {
+        "03_one": [{**words, "verdict": v} for v in ("undecided", "holds", "holds")],
+        "04_two": [],
+        "A_three": [{**words, "verdict": "holds", "text": "<"}],
+    }
+    made = pages.claims(found, "quick")
+    assert made["tally.md"] == "4 verdicts in the `quick` profile: **holds** 3, **undecided** 1.\n"
+    lines = made["claims.md"].splitlines()
+    assert [x for x in lines if x.startswith("#")] == ["## Chapter 3", "## Appendix A"]
+    assert [x.count("mrinb-verdict") for x in lines if x.startswith("<div")] == [1] * 4
+    assert "<p>&lt;</p>" in made["claims.md"] and "{doc}`../notebooks/A_three`" in lines
+    assert "No chapter" in pages.claims({"04_two": []}, "quick")["tally.md"]
 
 
 def test_generated_pages_name_every_profile_parameter_and_distribution(root):

@@ -308,6 +308,11 @@ def test_a_verdict_shows_itself_as_text_and_as_an_accessible_table():
     assert "<b>contrast" in page.text and "holds" in page.text
     scopes = [a.get("scope") for t, a in page.tags if t == "th"]
     assert scopes == ["col"] * 7 + ["row"] * 4
+    assert verdict._repr_mimebundle_() == {claims.VERDICT_MIME: verdict.words()}
+    assert verdict.words() == {
+        "claim": "joint-equals-separate", "statement": claims.CLAIMS[verdict.id].statement,
+        "paper": claims.CLAIMS[verdict.id].paper, "verdict": "holds", "text": verdict.text,
+    }  # fmt: skip
 
 
 def test_summary_has_one_row_a_verdict():

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from unittest import mock
 
 import pytest
 import standin
@@ -41,6 +42,15 @@ if best.by_test == best.by_validation:
     runs = lab.train(model, {"best": Pool.of(best.by_test)})
     data = lab.reconstructions(runs, on=Q)
     widgets.Comparer(data, left=data.views[0].label)"""
+
+
+OUTCOMES = """\
+from mrinb import section3
+figures.table(claims.cases_table(
+    scores.assign(shift="s"), narrow="a", diverse="c", both="c", others="b"
+))
+scatter = section3.spread(scores.assign(series="U-net"))
+figures.table(section3.spread_verdicts(scatter), "The scatter of seeds")"""
 
 
 @pytest.fixture
@@ -120,6 +130,23 @@ def test_a_rehearsal_asks_for_what_a_run_computes(book):
     assert text.endswith("claims of the quick profile: 1 underpowered\n")
     csv = command("claims", "9", "--profile", "quick", "--csv")
     assert csv.splitlines()[1].startswith("diverse-beats-narrow,01,")
+
+
+def test_cases_and_scatter_are_told_beside_the_claims(book):
+    path = chapter(book, LAB, EVALUATE, OUTCOMES)
+    assert rehearse(path, {"profile": "quick"}, judge=True).outcomes == []
+    run(path, profile="quick", figures=mock.MagicMock())
+    workers._store.cache_clear()
+    outcomes = rehearse(path, {"profile": "quick"}, compute="never", judge=True).outcomes
+    assert [(o.question, o.word) for o in outcomes] == [
+        ("Nguyen's case, s, U-net", "underpowered"),
+        ("the scatter of seeds falls with the number of slices", "underpowered"),
+        ("beyond 3,000 slices it is next to none", "beyond this profile"),
+    ]
+    text = command("claims", "--profile", "quick")
+    for _, word, numbers in outcomes:
+        assert f"{word:22} " in text and f"    {numbers}\n" in text
+    assert text.endswith("claims of the quick profile: none\n")
 
 
 def test_results_that_a_choice_rests_on_are_stood_in_for(book):
