@@ -32,8 +32,9 @@ $(READY): pyproject.toml requirements.txt
 book: $(READY)  ## build the book: _build/html/index.html
 	$(VENV)/bin/mrinb book --profile $(PROFILE) --compute $(COMPUTE) $(if $(STORE),--store '$(STORE)')
 
+# One thread a process: WORKERS of them, and the chapters that they run, share the cores.
 test: chromium lint  ## check style and types, then run all tests
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the published store
 	$(VENV)/bin/ruff check .

@@ -145,11 +145,12 @@ def _rehearsed(
 ) -> list[Rehearsal]:
     """Rehearse chapters, each in its turn."""
     from mrinb import book
-    from mrinb.rehearsal import rehearse
 
     root = book.repository()
     todo = [book.find_chapter(root, c) for c in chapters] if chapters else book.chapters(root)
     checked = [book.check_parameters(chapter, values) for chapter in todo]
+    from mrinb.rehearsal import rehearse  # loads torch: not before names are known to be right
+
     return [
         rehearse(chapter.path, given, compute=compute, fresh=fresh, judge=judge)
         for chapter, given in zip(todo, checked, strict=True)

@@ -106,6 +106,8 @@ def ensure(
     tasks = graph([s for s in specs if found.get(s) is None], context, recipes)
     if tasks:
         _permit(tasks, context)
+        if not all(task.recipe.prepare for task in tasks):
+            store.check_writable()
         _announce(tasks, context)
         _compute(tasks, context)
         found |= {spec: store.find(spec) for spec, entry in found.items() if entry is None}

@@ -274,6 +274,20 @@ class Store:
             shutil.rmtree(tmp, ignore_errors=True)
         shutil.rmtree(self.scratch_folder(spec), ignore_errors=True)
 
+    def check_writable(self) -> None:
+        """Return if entries can be written, which is better known before hours of work than after.
+
+        Raises:
+            StoreError: the store cannot be written to, or the disk is full.
+        """
+        probe = self.root / "tmp" / f"probe-{secrets.token_hex(4)}"
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"x")
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(self._trouble(error) or str(error)) from error
+
     def _commit(self, spec: Spec, tmp: Path, record: Mapping[str, Any]) -> None:
         entry = {
             "kind": spec.kind,

@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,6 +30,9 @@ from mrinb.devices import keep_memory, torch_device
 from mrinb.errors import MrinbError
 from mrinb.models import Measured, Reconstructor, build
 from mrinb.specs import TrainSpec
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 VERSION = 1
 """Version of the trainer; it enters keys, and is raised when five steps give other losses."""
@@ -197,6 +199,8 @@ class _State:
 
 
 def _fabric(device: str, devices: int | None, batch_size: int) -> Fabric:
+    from lightning_fabric import Fabric  # as long to load as torch; only trainings need it
+
     chosen = torch_device(device)
     if devices is None:
         many = chosen.type == "cuda" and chosen.index is None and device != "auto"

@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line, exit code 2, nothing written."""
 
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
+from mrinb import book
+from mrinb.errors import MrinbError
+from mrinb.rehearsal import rehearse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,11 +90,18 @@ def test_mistakes_on_the_command_line(words, expected, tmp_path):
     ],
 )
 def test_values_that_only_the_chapter_can_judge(chapter, parameters, expected, tmp_path):
-    out = tmp_path / "out.ipynb"
-    words = [w for name, value in parameters.items() for w in ("-p", name, value)]
+    path = book.find_chapter(ROOT, chapter).path
     store = tmp_path / "store"
-    done = mrinb("run", chapter, "-p", "store", store, "--out", out, *words)
-    refused(done, expected)
+    with pytest.raises(MrinbError, match=re.escape(expected)) as caught:
+        rehearse(path, {**parameters, "store": str(store)})
+    assert "\n" not in str(caught.value)
+    assert not store.exists()
+
+
+def test_a_chapter_that_refuses_a_value_ends_the_command(tmp_path):
+    out, store = tmp_path / "out.ipynb", tmp_path / "store"
+    done = mrinb("run", "3", "-p", "store", store, "--out", out, "-p", "shift", "contrst")
+    refused(done, "unknown shift 'contrst': did you mean contrast")
     assert not out.exists()
     assert not store.exists()
 
@@ -112,6 +124,7 @@ def test_a_store_that_cannot_be_written(tmp_path):
         "--out", tmp_path / "out.ipynb", MRINB_CACHE=str(tmp_path / "cache"), MRINB_PUBLISHED="",
     )  # fmt: skip
     refused(done, str(tmp_path / "file" / "store"))
+    assert not (tmp_path / "cache").exists()  # refused before data are simulated
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -121,12 +134,13 @@ def test_data_roots_without_what_is_needed(tmp_path):
     (root / "multicoil_train").mkdir()
     with h5py.File(root / "multicoil_train" / "other.h5", "w") as file:
         file["image"] = np.zeros(3)
-    words = ["-p", "store", tmp_path / "store", "-p", "data_root"]
-    done = mrinb("run", "2", *words, root, "-p", "profile", "paper", MRINB_CACHE=str(tmp_path))
-    refused(done, "knee/PD-Skyra")
-    refused(mrinb("run", "2", *words, tmp_path / "none"), "no such folder")
-    done = mrinb("run", "2", "-p", "store", tmp_path / "store", "-p", "profile", "paper")
-    refused(done, "data_root")
+    path, given = book.find_chapter(ROOT, "2").path, {"store": str(tmp_path / "store")}
+    words = ["-p", "store", tmp_path / "store", "-p", "data_root", root, "-p", "profile", "paper"]
+    refused(mrinb("run", "2", *words, MRINB_CACHE=str(tmp_path)), "knee/PD-Skyra")
+    with pytest.raises(MrinbError, match="no such folder"):
+        rehearse(path, {**given, "data_root": str(tmp_path / "none")})
+    with pytest.raises(MrinbError, match="data_root"):
+        rehearse(path, {**given, "profile": "paper"})
 
 
 def test_check_names_each_bad_file(tmp_path):

@@ -198,12 +198,20 @@ def test_a_store_that_cannot_be_written_to_says_so_in_one_line(tmp_path):
     blocked.write_text("in the way")
     store = Store(blocked)
     assert store.find(SPEC) is None
-    for attempt in (lambda: fill(store), lambda: store.lease(SPEC), lambda: store.scratch(SPEC)):
+    for attempt in (
+        lambda: fill(store), lambda: store.lease(SPEC), lambda: store.scratch(SPEC),
+        store.check_writable,
+    ):  # fmt: skip
         with pytest.raises(MrinbError, match="cannot be written to") as error:
             attempt()
         assert str(blocked) in str(error.value)
         assert "\n" not in str(error.value)
     assert blocked.read_text() == "in the way"
+
+
+def test_a_check_whether_a_store_can_be_written_to_leaves_nothing_in_it(tmp_path):
+    Store(tmp_path / "store").check_writable()
+    assert tree(tmp_path / "store") == ["tmp"]
 
 
 def test_a_full_disk_says_so_and_leaves_nothing(tmp_path):
