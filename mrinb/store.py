@@ -95,9 +95,10 @@ class Entry:
 
     def table(self, name: str) -> pd.DataFrame:
         """Read ``name.parquet``."""
-        import pandas as pd
+        from pyarrow.parquet import ParquetFile  # pandas' reader takes twice as long
 
-        return pd.read_parquet(self.path(f"{name}.parquet"))
+        with ParquetFile(self.path(f"{name}.parquet")) as file:
+            return file.read(use_threads=False).to_pandas()
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Read all arrays of ``name.npz``."""

@@ -116,6 +116,8 @@ def test_a_foreign_file_is_one_clear_line(tiny, tmp_path):
 
 
 def test_clip_is_found_where_open_clip_keeps_it(monkeypatch, tmp_path):
+    known = open_clip.get_pretrained_cfg(embedders.CLIP_ARCHITECTURE, embedders.CLIP_TAG)
+    assert known["hf_hub"].strip("/") == embedders.CLIP_REPOSITORY
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     assert embedders.cached_clip() is None
     assert embedders.choose("", 112).name == embedders.LITE_NAME
