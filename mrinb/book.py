@@ -258,7 +258,8 @@ class ChapterEngine(NBClientEngine):
             kernel_name=kernel_name,
             timeout=None,
             startup_timeout=120,
-            extra_arguments=["--log-level=40"],  # else every kernel warns of its local sockets
+            # Else kernels warn of their local sockets, and that they were asked to end.
+            extra_arguments=["--log-level=50"],
             resources={"metadata": {"path": str(cwd or Path.cwd())}},
             on_cell_start=started,
             on_cell_executed=finished,
