@@ -112,10 +112,12 @@ function physics({ coils, height, width, hybrid, scale, target }) {
       re.fill(0);
       im.fill(0);
       for (const k of lines) {
-        const [a, b] = [real[row * width + k], imaginary[row * width + k]];
+        const a = real[row * width + k]; // no [a, b] = [...] here: three times slower
+        const b = imaginary[row * width + k];
         const at = k * width;
         for (let x = 0; x < width; x++) {
-          const [c, s] = [cosines[at + x], sines[at + x]];
+          const c = cosines[at + x];
+          const s = sines[at + x];
           re[x] += a * c - b * s;
           im[x] += a * s + b * c;
         }

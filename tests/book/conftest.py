@@ -1,5 +1,6 @@
 """A browser for the tests of pages: nothing outside is asked for, nothing complained of."""
 
+import fcntl
 import functools
 import http.server
 import os
@@ -13,7 +14,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for tests/widget_data.py
+from mrinb import book
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))  # for widget_data.py and others
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -137,3 +141,37 @@ def visit(browser, serve):
         seen.context.close()
     assert [url for seen in visits for url in seen.outside] == []
     assert [problem for seen in visits for problem in seen.problems] == []
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory):
+    """The quick book, computed from an empty store, once for all test processes.
+
+    ``MRINB_TEST_BOOK`` names a folder of pages that is looked at instead.
+    """
+    if "MRINB_TEST_BOOK" in os.environ:
+        return Path(os.environ["MRINB_TEST_BOOK"]).resolve()
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out = shared / "built-book"
+    html = out / "_build" / "html"
+    with (shared / "built-book.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not html.exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MRINB_WORKERS", "0")  # two chapters at once fill the cores
+                book.build(ROOT, out, "quick", out / "store", "auto", quiet=True)
+    return html
+
+
+@pytest.fixture
+def open_page(built_book, visit):
+    """Open a page of the book by its name, and wait until its scripts have settled."""
+
+    def opened(page, **options):
+        seen = visit(built_book, f"{page}.html", **options)
+        seen.page.wait_for_load_state("load")
+        seen.page.evaluate("() => window.MathJax?.startup?.promise")
+        return seen
+
+    return opened

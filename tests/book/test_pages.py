@@ -1,9 +1,7 @@
 """The built book as readers meet it: over http and from disk, light and dark, wide and narrow."""
 
-import fcntl
 import gzip
 import json
-import os
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -11,39 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
+from book_pages import CHAPTERS, PAGES, ROOT
 
 from mrinb import book
 from mrinb.rehearsal import rehearse
 
-ROOT = Path(__file__).resolve().parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
-CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 LIMIT = 1_500_000
 
 pytestmark = pytest.mark.timeout(2400)  # the first test waits until the quick book is built
-
-
-@pytest.fixture(scope="session")
-def built_book(tmp_path_factory):
-    """The quick book, computed from an empty store, once for all test processes.
-
-    ``MRINB_TEST_BOOK`` names a folder of pages that is looked at instead.
-    """
-    if "MRINB_TEST_BOOK" in os.environ:
-        return Path(os.environ["MRINB_TEST_BOOK"]).resolve()
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out = shared / "built-book"
-    html = out / "_build" / "html"
-    with (shared / "built-book.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not html.exists():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("MRINB_WORKERS", "0")  # two chapters at once fill the cores
-                book.build(ROOT, out, "quick", out / "store", "auto", quiet=True)
-    return html
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -67,19 +40,6 @@ def test_a_plan_names_exactly_what_a_chapter_uses(built_book, name, monkeypatch)
         assert guessed[kind] == pytest.approx(count[kind], rel=0.2, abs=2)
 
 
-@pytest.fixture
-def open_page(built_book, visit):
-    """Open a page of the book by its name, and wait until its scripts have settled."""
-
-    def opened(page, **options):
-        seen = visit(built_book, f"{page}.html", **options)
-        seen.page.wait_for_load_state("load")
-        seen.page.evaluate("() => window.MathJax?.startup?.promise")
-        return seen
-
-    return opened
-
-
 @pytest.mark.parametrize("over", ["file", "http"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_whole_and_asks_for_nothing_outside(open_page, name, over):
@@ -88,36 +48,6 @@ def test_a_page_opens_whole_and_asks_for_nothing_outside(open_page, name, over):
     assert seen.page.locator("html").get_attribute("lang") == "en"
     broken = "imgs => imgs.filter(i => i.complete && !i.naturalWidth).map(i => i.outerHTML)"
     assert seen.page.locator("article img").evaluate_all(broken) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(open_page, name, scheme):
-    assert open_page(name, color_scheme=scheme, reduced_motion="reduce").axe() == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_phone_shows_a_page_without_sideways_scrolling(open_page, name):
-    seen = open_page(name, viewport={"width": 390, "height": 844}, is_mobile=True)
-    assert seen.overflow() <= 0
-    assert seen.axe() == []
-
-
-LIGHT = """elements => elements.filter(e => {
-  const [r, g, b, a = 1] = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);
-  return a > 0.5 && 0.2126 * r + 0.7152 * g + 0.0722 * b > 128 && e.clientHeight > 0;
-}).map(e => e.outerHTML.slice(0, 200))"""
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_dark_mode_leaves_no_light_slabs(open_page, name):
-    page = open_page(name, color_scheme="dark").page
-    assert page.locator("html").get_attribute("data-theme") == "dark"
-    slabs = (
-        "body, article, article :is(div, section, table, tr, td, th, pre, details, figure)"
-        ":not(.mrinb-widget *)"  # where a white line or a picture is meant
-    )
-    assert page.locator(slabs).evaluate_all(LIGHT) == []
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -189,7 +119,7 @@ def test_links_between_pages_resolve(built_book, name):
 
 def test_the_first_file_leads_into_the_book(built_book, visit):
     seen = visit(built_book, "index.html")
-    seen.page.wait_for_url(f"**/{TOC['root']}.html")
+    seen.page.wait_for_url(f"**/{PAGES[0]}.html")
     assert seen.page.locator("article h1").count() == 1
 
 
