@@ -258,17 +258,28 @@ class Verdict:
             for e in self.effects
         )
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-        claim = CLAIMS[self.id]
         return (
-            '<div class="mrinb-verdict">'
-            f'<p data-verdict="{esc(self.verdict)}"><strong>{esc(self.verdict)}</strong>: '
-            f"{esc(claim.statement)} <em>{esc(claim.paper)}</em></p>"
-            f"<p>{esc(self.text)}</p>"
+            f'<div class="mrinb-verdict">{stated(self.words())}'
             f"<details><summary>all {len(self.effects)} comparisons</summary>"
             '<div class="mrinb-table" role="region" tabindex="0" style="overflow-x:auto" '
             f'aria-label="comparisons for {esc(self.id)}"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details></div>"
         )
+
+
+def stated(words: Mapping[str, str]) -> str:
+    """HTML that states a verdict: the word, the claim, where it is from, and the numbers.
+
+    Args:
+        words: ``Verdict.words``.
+    """
+    word, statement, paper, text = (
+        html.escape(words[name]) for name in ("verdict", "statement", "paper", "text")
+    )
+    return (
+        f'<p data-verdict="{word}"><strong>{word}</strong>: {statement} <em>{paper}</em></p>'
+        f"<p>{text}</p>"
+    )
 
 
 @dataclass(frozen=True)

@@ -261,9 +261,9 @@ def _recast(space: dict[str, Any], lab: type[Lab], judged: Rehearsal | None) -> 
         if value is Lab:
             space[name] = lab
         elif value is claims:
-            space[name] = _Claims(judged) if judged else MISSING
+            space[name] = _Judged(claims, judged) if judged else MISSING
         elif value is section3 and judged:
-            space[name] = _Section3(judged)
+            space[name] = _Judged(section3, judged)
         else:
             home = value.__name__ if isinstance(value, ModuleType) else _home(value)
             if any(home == package or home.startswith(f"{package}.") for package in SILENT):
@@ -274,15 +274,36 @@ def _home(value: Any) -> str:
     return value.__module__ if inspect.isfunction(value) or inspect.isclass(value) else ""
 
 
-class _Claims:
-    """The module ``claims`` for a rehearsed chapter: it writes down every verdict."""
+def _cases(shift: str, model: str, case: str, text: str) -> Outcome:
+    return Outcome(f"Nguyen's case, {shift}, {model}", case, text)
 
-    def __init__(self, stage: Rehearsal) -> None:
-        self._stage = stage
+
+def _scatter(claim: str, text: str, verdict: str) -> Outcome:
+    return Outcome(claim, verdict, text)
+
+
+TABLES: dict[Callable[..., Any], Callable[..., Outcome]] = {
+    claims.cases_table: _cases,
+    section3.spread_verdicts: _scatter,
+}
+"""Tables that answer something beside the claims, and what a row of theirs says."""
+
+
+class _Judged:
+    """A module for a rehearsed chapter that writes down what its functions decide.
+
+    Args:
+        module: ``claims``, or one with a table of ``TABLES``.
+        stage: what takes the verdicts and outcomes.
+    """
+
+    def __init__(self, module: ModuleType, stage: Rehearsal) -> None:
+        self._module, self._stage = module, stage
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(claims, name)
-        return self._recorded(value) if inspect.isfunction(value) else value
+        value = getattr(self._module, name)
+        decides = inspect.isfunction(value) and (self._module is claims or value in TABLES)
+        return self._recorded(value) if decides else value
 
     def _recorded(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -298,11 +319,9 @@ class _Claims:
                 raise
             if isinstance(found, claims.Verdict):
                 self._note(found.id, found)
-            if function is claims.cases_table:
-                self._stage.outcomes += [
-                    Outcome(f"Nguyen's case, {shift}, {model}", case, text)
-                    for shift, model, case, text in found.itertuples(index=False)
-                ]
+            if function in TABLES:
+                rows = found.itertuples(index=False)
+                self._stage.outcomes += [TABLES[function](*row) for row in rows]
             return found
 
         return call
@@ -310,25 +329,6 @@ class _Claims:
     def _note(self, claim: str, verdict: claims.Verdict | None) -> None:
         count = sum(known == claim for known, _ in self._stage.verdicts)
         self._stage.verdicts[claim, count] = verdict
-
-
-class _Section3:
-    """The module ``section3`` for a rehearsed chapter: it writes down what the scatter says."""
-
-    def __init__(self, stage: Rehearsal) -> None:
-        self._stage = stage
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(section3, name)
-
-    def spread_verdicts(self, table: Any) -> Any:
-        if _holds_missing(table):
-            return MISSING
-        found = section3.spread_verdicts(table)
-        self._stage.outcomes += [
-            Outcome(claim, verdict, text) for claim, text, verdict in found.itertuples(index=False)
-        ]
-        return found
 
 
 def _holds_missing(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A browser for the tests of pages: nothing outside is asked for, nothing complained of."""
+"""The quick book, and a browser: nothing outside is asked for, nothing complained of."""
 
 import fcntl
 import functools
