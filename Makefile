@@ -51,7 +51,7 @@ chromium:
 	  echo "the tests of the pages need Chromium: apt-get install chromium, or set CHROMIUM" >&2; exit 2; }
 
 bench: $(READY)  ## measure speeds against plain loops and print the ratios
-	OMP_NUM_THREADS=1 $(VENV)/bin/mrinb bench
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
 clean:  ## remove what was built, not the results
 	rm -rf _build runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -18,20 +18,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mrinb import embedders, masks, metrics, parameters, regularisation, runner
-from mrinb import similarity as similarities
+from mrinb import exhibits, parameters
 from mrinb.catalogue import DISTRIBUTIONS, EVERY
-from mrinb.context import Context, cache_dir
+from mrinb.chapters.regularisation import experiment as regularisation
+from mrinb.compute import runner
+from mrinb.compute.context import PUBLISHED, Context, cache_dir
+from mrinb.compute.specs import Spec
+from mrinb.compute.store import Entry, seed_of
+from mrinb.compute.workers import store_of
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
-from mrinb.exhibits import VERSION as EXHIBIT_VERSION
 from mrinb.exhibits import Pictures
-from mrinb.models import METHOD_VERSIONS
-from mrinb.models.l1_wavelet import NAME as L1_WAVELET
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, Profile, profile
-from mrinb.recipes import pool_slices
+from mrinb.recipes import RECIPES, pool_slices
+from mrinb.recon import masks, metrics
+from mrinb.recon.models import METHOD_VERSIONS
+from mrinb.recon.models.l1_wavelet import NAME as L1_WAVELET
+from mrinb.recon.training import LEARNING_RATES, kept_epochs, learning_rate_grid
+from mrinb.recon.training import VERSION as TRAINER_VERSION
 from mrinb.shifts import Shift
+from mrinb.similarity import embedders
+from mrinb.similarity import search as similarities
 from mrinb.specs import (
     Coil,
     DataSpec,
@@ -43,15 +51,10 @@ from mrinb.specs import (
     ModelSpec,
     SamplingSpec,
     SimilaritySpec,
-    Spec,
     Split,
     TrainSpec,
 )
-from mrinb.store import Entry, seed_of
-from mrinb.training import LEARNING_RATES, kept_epochs, learning_rate_grid
-from mrinb.training import VERSION as TRAINER_VERSION
 from mrinb.widgets import CompareData, ToyData, View
-from mrinb.workers import store_of
 
 COMMON = {
     "profile": "str", "data_root": "str", "store": "str", "device": "str",
@@ -613,7 +616,7 @@ class Lab:
         """Describe an exhibit; ``epoch`` is the run's checkpoint, None the last."""
         return ExhibitSpec(
             name=name, train=train, data=data, sampling=self.sampling, epoch=epoch, method=method,
-            options=tuple(sorted(options.items())), version=EXHIBIT_VERSION,
+            options=tuple(sorted(options.items())), version=exhibits.find(name).version,
         )  # fmt: skip
 
     def show(self, specs: Sequence[ExhibitSpec]) -> list[dict[str, np.ndarray]]:
@@ -948,7 +951,7 @@ class Lab:
 
     def _ensure(self, specs: Sequence[Spec]) -> dict[Spec, Entry]:
         """Have the runner provide results, and record them as this chapter's."""
-        entries = runner.ensure(list(dict.fromkeys(specs)), self.context)
+        entries = runner.ensure(list(dict.fromkeys(specs)), self.context, RECIPES)
         self.used.update((spec.kind, spec.key) for spec in specs)
         record(self.context.store, f"{self.chapter}-{self.profile.name}", self.used)
         return entries
@@ -1076,5 +1079,5 @@ def _policy() -> Any:
 def _published() -> tuple[Path, ...]:
     """The published store: named by the environment, else the one beside the package."""
     named = os.environ.get("MRINB_PUBLISHED")
-    folder = Path(named) if named else Path(__file__).resolve().parent.parent / "book" / "results"
+    folder = Path(named) if named else PUBLISHED
     return (folder,) if folder.is_dir() else ()

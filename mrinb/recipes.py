@@ -1,18 +1,16 @@
-"""How each kind of result is made: what it needs, how it is computed, how long that takes.
+"""The table of kinds of results: what each needs, how it is computed, how long that takes.
 
-The runner and the store know nothing but this table, so that a new kind of result is a new row.
+It is handed to ``compute``, which knows nothing else of them: a new kind of result is a new row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from mrinb.context import Context
-from mrinb.errors import MrinbError
+from mrinb.compute.context import Context
+from mrinb.compute.recipe import Cost, Job, Need, Recipe, Recipes, Tolerance
 from mrinb.pools import Pool
 from mrinb.specs import (
     DataSpec,
@@ -22,54 +20,11 @@ from mrinb.specs import (
     MatchSpec,
     ModelSpec,
     SimilaritySpec,
-    Spec,
     TrainSpec,
 )
-from mrinb.store import Draft, Entry, Store
 
 REAL_SIZE = 320
 """Matrix size assumed of real files when their computing time is estimated."""
-
-
-class Need(NamedTuple):
-    """Something that must be there before a result can be computed.
-
-    Attributes:
-        spec: what is needed.
-        files: glob patterns of the files of it that are used.
-    """
-
-    spec: Spec
-    files: tuple[str, ...] = ()
-
-
-class Cost(NamedTuple):
-    """What a computation is expected to take.
-
-    Attributes:
-        group: computations of one group take the same time a unit.
-        units: number of units, such as slices times epochs.
-        unit_s: seconds a unit on one core where none of the group has been measured yet.
-    """
-
-    group: str
-    units: float
-    unit_s: float
-
-
-class Tolerance(NamedTuple):
-    """How far a recomputed number may lie off.
-
-    Numbers that training enters are compared by their means, because rounding differs between
-    processors and training amplifies it.
-
-    Attributes:
-        relative: largest difference relative to the root mean square of the values.
-        mean: whether means of columns and arrays are compared in place of single values.
-    """
-
-    relative: float
-    mean: bool = False
 
 
 TRAINED = Tolerance(0.03, mean=True)
@@ -79,76 +34,6 @@ PATCHES = Tolerance(0.03, mean=True)
 """For what depends on patches: rounding can tip one at the foreground's edge in or out."""
 NEAREST = "nearest"
 """File that says which patches are nearest; it is needed for pictures and is not published."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a recipe's function is given.
-
-    Attributes:
-        spec: what to compute.
-        context: where the data lie, and the device.
-        store: where needed results are found.
-        draft: where files are written.
-        progress: to be told the fraction done and a short text.
-    """
-
-    spec: Spec
-    context: Context
-    store: Store
-    draft: Draft
-    progress: Callable[[float, str], None]
-
-    def scratch(self) -> Path:
-        """Folder that survives a kill of this computation."""
-        return self.store.scratch(self.spec)
-
-    def fetch(self, spec: Spec, files: Sequence[str] = ()) -> Entry:
-        """A result that this one needs.
-
-        Raises:
-            MrinbError: it is not in the store.
-        """
-        entry = self.store.find(spec, files)
-        if entry is None:
-            raise MrinbError(f"{spec.kind} {spec.key} has gone from the results store: run again")
-        return entry
-
-    def steps(self, done: int, total: int) -> None:
-        """Tell progress as steps done out of all."""
-        self.progress(done / max(total, 1), f"{done / max(total, 1):.0%}")
-
-
-Compute = Callable[[Any, Job], None]
-
-
-class Recipe(NamedTuple):
-    """How one kind of result is made. ``compute`` must be importable, for worker processes.
-
-    Attributes:
-        compute: writes the result's files into the job's draft; None for what is prepared.
-        needs: what must be there before.
-        cost: what it is expected to take.
-        label: what it is, in words, without the seed.
-        prepare: for what is not kept in the store: makes several specs at once.
-        present: whether what is not kept in the store is there.
-        outdated: why a spec can no longer be computed by this code, or None.
-        published: glob patterns of the files that are published.
-        tolerance: how far a recomputation may lie off.
-    """
-
-    compute: Compute | None
-    needs: Callable[[Any], Sequence[Need]]
-    cost: Callable[[Any, Context], Cost]
-    label: Callable[[Any], str]
-    prepare: Callable[[Sequence[Any], Context], None] | None = None
-    present: Callable[[Any, Context], bool] = lambda spec, context: False
-    outdated: Callable[[Any], str | None] = lambda spec: None
-    published: tuple[str, ...] = ("*.parquet", "*.json", "*.npz")
-    tolerance: Callable[[Any], Tolerance] = lambda spec: Tolerance(1e-4)
-
-
-Recipes = Mapping[type[Spec], Recipe]
 
 
 def weights_name(train: TrainSpec, epoch: int | None = None) -> str:
@@ -215,8 +100,8 @@ def _data_cost(spec: DataSpec, context: Context) -> Cost:
 def _train(spec: TrainSpec, job: Job) -> None:
     from mrinb.data.slices import Slices
     from mrinb.data.volumes import select, volumes
-    from mrinb.models import full_readout
-    from mrinb.training import train
+    from mrinb.recon.models import full_readout
+    from mrinb.recon.training import train
 
     available = {d.distribution: volumes(d, job.context) for d in spec.data}
     items = select(spec, available)
@@ -234,13 +119,13 @@ def _train(spec: TrainSpec, job: Job) -> None:
 
 
 def _note_device(job: Job) -> None:
-    from mrinb.devices import torch_device
+    from mrinb.compute.devices import torch_device
 
     job.draft.record["device"] = str(torch_device(job.context.device))
 
 
 def _evaluate(spec: EvalSpec, job: Job) -> None:
-    from mrinb.evaluation import evaluate
+    from mrinb.recon.evaluation import evaluate
 
     weights = _weights(job, spec.train, spec.epoch)
     job.draft.table("scores", evaluate(spec, weights, job.context, job.steps))
@@ -257,7 +142,7 @@ def _exhibit(spec: ExhibitSpec, job: Job) -> None:
 def _features(spec: FeatureSpec, job: Job) -> None:
     import numpy as np
 
-    from mrinb.similarity import FEATURES, PLACES, features
+    from mrinb.similarity.search import FEATURES, PLACES, features
 
     found, places = features(spec, job.context, job.steps)
     np.save(job.draft.path(FEATURES), found, allow_pickle=False)
@@ -266,7 +151,7 @@ def _features(spec: FeatureSpec, job: Job) -> None:
 
 
 def _similarity(spec: SimilaritySpec, job: Job) -> None:
-    from mrinb.similarity import similarity
+    from mrinb.similarity.search import similarity
 
     arrays, where = similarity(spec, _folders(spec, job), job.context)
     job.draft.arrays("arrays", arrays)
@@ -275,7 +160,7 @@ def _similarity(spec: SimilaritySpec, job: Job) -> None:
 
 
 def _matches(spec: MatchSpec, job: Job) -> None:
-    from mrinb.similarity import matches
+    from mrinb.similarity.search import matches
 
     search = job.fetch(spec.similarity, (f"{NEAREST}.npz",))
     largest = search.arrays("arrays")["similarity"][-1]
@@ -289,7 +174,7 @@ def _folders(spec: SimilaritySpec, job: Job) -> dict[FeatureSpec, Path]:
 
 
 def _feature_files() -> tuple[str, ...]:
-    from mrinb.similarity import FEATURES, PLACES
+    from mrinb.similarity.search import FEATURES, PLACES
 
     return (FEATURES, f"{PLACES}.parquet")
 
@@ -475,7 +360,7 @@ def _data_outdated(spec: DataSpec) -> str | None:
     if spec.simulator is None:
         return None
     from mrinb import catalogue
-    from mrinb.data.simulate import acquire
+    from mrinb.simulate import acquire
 
     if spec.distribution not in catalogue.EVERY:
         return f"{spec.distribution} is no longer in the catalogue"
@@ -485,7 +370,7 @@ def _data_outdated(spec: DataSpec) -> str | None:
 
 
 def _train_outdated(spec: TrainSpec) -> str | None:
-    from mrinb import training
+    from mrinb.recon import training
 
     if spec.version != training.VERSION:
         return f"the trainer has version {training.VERSION}"
@@ -493,14 +378,14 @@ def _train_outdated(spec: TrainSpec) -> str | None:
 
 
 def _sampling_outdated(spec: TrainSpec | EvalSpec | ExhibitSpec) -> str | None:
-    from mrinb import masks
+    from mrinb.recon import masks
 
     same = spec.sampling.version == masks.VERSION
     return None if same else f"the masks have version {masks.VERSION}"
 
 
 def _eval_outdated(spec: EvalSpec) -> str | None:
-    from mrinb import metrics
+    from mrinb.recon import metrics
 
     for name, version in spec.metrics:
         if metrics.VERSIONS.get(name) != version:
@@ -512,7 +397,7 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
 def _method_outdated(method: ModelSpec | None) -> str | None:
     if method is None:
         return None
-    from mrinb.models import METHOD_VERSIONS
+    from mrinb.recon.models import METHOD_VERSIONS
 
     version = METHOD_VERSIONS.get(method.name)
     same = version == dict(method.options).get("version")
@@ -522,15 +407,18 @@ def _method_outdated(method: ModelSpec | None) -> str | None:
 def _exhibit_outdated(spec: ExhibitSpec) -> str | None:
     from mrinb import exhibits
 
-    if spec.version != exhibits.VERSION:
-        return f"exhibits have version {exhibits.VERSION}"
+    current = exhibits.find(spec.name).version
+    if spec.version != current:
+        return f"exhibit {spec.name} has version {current}"
     train = _train_outdated(spec.train) if spec.train else _method_outdated(spec.method)
     data = _data_outdated(spec.data) if spec.data else None
     return _sampling_outdated(spec) or train or data
 
 
 def _feature_outdated(spec: FeatureSpec) -> str | None:
-    from mrinb import embedders, metrics, similarity
+    from mrinb.recon import metrics
+    from mrinb.similarity import embedders
+    from mrinb.similarity import search as similarity
 
     foreground = metrics.VERSIONS["ssim_foreground"]
     for what, now, then in (
@@ -544,7 +432,7 @@ def _feature_outdated(spec: FeatureSpec) -> str | None:
 
 
 def _similarity_outdated(spec: SimilaritySpec) -> str | None:
-    from mrinb import similarity
+    from mrinb.similarity import search as similarity
 
     if spec.version != similarity.VERSION:
         return f"the search has version {similarity.VERSION}"
@@ -552,7 +440,7 @@ def _similarity_outdated(spec: SimilaritySpec) -> str | None:
 
 
 def _match_outdated(spec: MatchSpec) -> str | None:
-    from mrinb import similarity
+    from mrinb.similarity import search as similarity
 
     if spec.version != similarity.VERSION:
         return f"pictures of patches have version {similarity.VERSION}"

@@ -2,15 +2,15 @@
 
 import csv
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from places import SHARED
 
 from mrinb.catalogue import DATASETS, DISTRIBUTIONS, distribution
 from mrinb.errors import MrinbError
 from mrinb.shifts import section3
 
-LISTS = Path(__file__).parents[2] / "shared" / "data" / "paper-splits"
+LISTS = SHARED / "paper-splits"
 
 
 def paper_list(name):

@@ -1,26 +1,23 @@
 """A researcher with real files: chapters on a folder laid out as fastMRI's archives unpack."""
 
 import hashlib
-import sys
-from pathlib import Path
 
 import h5py
 import nbformat
 import numpy as np
 import pytest
+from places import NOTEBOOKS
+from synthetic import write
 from typer.testing import CliRunner
 
-from mrinb import claims, cli, figures
-from mrinb.context import Context
+from mrinb import cli, figures
+from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Network
+from mrinb.stats import claims
 
-sys.path.insert(0, str(Path(__file__).parent / "data"))
-from synthetic import write
-
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PD, PDFS, T2 = "knee/PD-Skyra", "knee/PDFS-Aera", "brain/T2-Skyra"
 KINDS = {
     PD: {"acquisition": "CORPD_FBK", "model": "Skyra", "field": 2.89362},

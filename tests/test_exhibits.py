@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrinb import exhibits
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data.volumes import Volume
 from mrinb.errors import MrinbError
 from mrinb.specs import ExhibitSpec

@@ -5,19 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny import TINY
 
-from mrinb import masks
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES, Network
+from mrinb.recon import masks
 
 PD, PDFS = "knee/PD-Skyra", "knee/PDFS-Aera"
-TINY = PROFILES["quick"]._replace(
-    name="tiny", size=48, coils=2, subjects=(2, 1, 1), slices=2,
-    networks={"unet": Network((("channels", 2), ("pools", 2)), 2, 2)}, exhibit_slices=2,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrinb import exhibits, masks, metrics, profiles, recipes, results, training, workers
-from mrinb.context import Context
+from mrinb import exhibits, profiles, recipes
+from mrinb.compute import curation as results
+from mrinb.compute import workers
+from mrinb.compute.context import Context
+from mrinb.compute.runner import ensure, estimate, graph, plan
+from mrinb.compute.store import Store
 from mrinb.data import volumes
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
 from mrinb.recipes import RECIPES
-from mrinb.runner import ensure, estimate, graph, plan
+from mrinb.recon import masks, metrics, training
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, TrainSpec
-from mrinb.store import Store
 
 TINY = profiles.PROFILES["quick"]._replace(size=32, coils=2, subjects=(2, 1, 1), slices=2)
 NAME = "knee/PD-Skyra"

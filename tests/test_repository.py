@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
-from mrinb import book
+from mrinb.publish import book
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
 TARGETS = ("setup", "book", "test", "lint", "bench")

@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from mrinb import catalogue
 from mrinb.catalogue import DISTRIBUTIONS, Distribution
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import files
 from mrinb.errors import MrinbError
 from mrinb.specs import Coil

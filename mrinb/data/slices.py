@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 import torch
 
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import files
 from mrinb.data.volumes import Item, Volume
 

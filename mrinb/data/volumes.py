@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrinb import catalogue
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import files, index
 from mrinb.errors import MrinbError, unknown
 from mrinb.pools import Part, Pool
@@ -140,7 +140,7 @@ def available(split: str, context: Context) -> list[str]:
 
 
 def _versions(distribution: str, coil: Coil) -> tuple[tuple[str, int], ...]:
-    from mrinb.data.simulate import acquire
+    from mrinb.simulate import acquire
 
     return acquire.versions(catalogue.distribution(distribution), coil)
 
@@ -192,7 +192,7 @@ def prepare(specs: Iterable[DataSpec], context: Context, progress: bool = True) 
     Raises:
         MrinbError: the cache cannot be written to, or a spec is of another simulator version.
     """
-    from mrinb.data.simulate import acquire
+    from mrinb.simulate import acquire
 
     wanted = {s for s in specs if s.simulator is not None}
     for spec in wanted:
@@ -216,7 +216,7 @@ def _check_versions(spec: DataSpec) -> None:
 
 
 def _simulated(spec: DataSpec, simulator: SimulatorSpec, context: Context) -> list[index.FileInfo]:
-    from mrinb.data.simulate import acquire
+    from mrinb.simulate import acquire
 
     _check_versions(spec)
     place = folder(spec, context)

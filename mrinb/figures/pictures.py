@@ -7,16 +7,13 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
-    LINE,
     MUTED,
     PAGE_WIDTH,
     STAMP,
@@ -26,62 +23,6 @@ from mrinb.figures.base import (
     stamp,
     words_at,
 )
-
-
-def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = None) -> Figure:
-    """One image of each distribution: brains left, knees right (Figure 2).
-
-    The contrast stands above an image, the scanner below.
-
-    Args:
-        images: image (height, width) by distribution name; each is shown up to its own 99.5th
-            percentile.
-        note: stamped into the figure.
-
-    Raises:
-        MrinbError: there is no image.
-    """
-    if not images:
-        raise MrinbError("a gallery needs at least one image")
-    groups: dict[str, list[str]] = {"brain": [], "knee": []}
-    for name in [*(d for d in EVERY if d in images), *images]:
-        group = groups.setdefault(name.split("/")[0], [])
-        if name not in group:
-            group.append(name)
-    groups = {anatomy: names for anatomy, names in groups.items() if names}
-    rows = 2 if len(images) > 4 else 1
-    columns = {anatomy: -(-len(names) // rows) for anatomy, names in groups.items()}
-    gap, head = 0.22, 0.3
-    space = PAGE_WIDTH - 0.1 - gap * (len(groups) - 1)
-    cell = min(space / sum(columns.values()), 1.7)
-    cell_height = 0.2 + cell + 2 * LINE + 0.08
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, head + rows * cell_height + STAMP))
-        left = 0.05 + (space - cell * sum(columns.values())) / 2
-        for anatomy, names in groups.items():
-            width = cell * columns[anatomy]
-            view = {EVERY[n].view for n in names if n in EVERY}
-            title = f"{anatomy}, {view.pop()} view" if len(view) == 1 else anatomy
-            words_at(fig, left + width / 2, 0.08, title, fontweight="bold", fontsize=9.5)
-            for i, name in enumerate(names):
-                row, column = divmod(i, columns[anatomy])
-                x, y = left + column * cell, head + row * cell_height
-                above, below = _captions(name)
-                words_at(fig, x + cell / 2, y, above)
-                ax = inches(fig, x + 0.02, y + 0.18, cell - 0.04, cell - 0.04)
-                picture(ax, images[name])
-                words_at(fig, x + cell / 2, y + 0.18 + cell, below)
-            left += width + gap
-        return stamp(fig, note)
-
-
-def _captions(name: str) -> tuple[str, str]:
-    """Words above and below an image of the gallery."""
-    if name in EVERY:
-        known = EVERY[name]
-        return known.contrast, f"{known.scanner.name}\n{known.scanner.field_t:g} T"
-    contrast, _, scanner = name.partition("/")[2].partition("-")
-    return contrast or name, scanner
 
 
 def detail(target: np.ndarray, share: float = 0.3) -> tuple[int, int, int, int]:
@@ -182,70 +123,3 @@ def _error_scale(
     ax.tick_params(axis="x", color=MUTED)
     words = "absolute error\n(white is 1)"
     words_at(fig, left + width / 2, top + height / 2 - 0.48, words)
-
-
-def forward_model(steps: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = None) -> Figure:
-    """Equation 1 step by step, from the image to its zero-filled reconstruction.
-
-    Args:
-        steps: arrays of the exhibit ``forward_model``: ``target`` (height, width), ``coils`` and
-            ``phases`` (coils, height, width), ``kspace`` log-magnitudes (coils, height, width),
-            ``lines`` (width,), ``zero_filled`` (height, width).
-        note: stamped into the figure.
-
-    Raises:
-        MrinbError: an array is missing.
-    """
-    for name in ("target", "coils", "phases", "kspace", "lines", "zero_filled"):
-        if name not in steps:
-            raise MrinbError(f"the forward model lacks the array {name!r}")
-    coil, phase = np.asarray(steps["coils"][0], float), np.asarray(steps["phases"][0], float)
-    kspace, lines = np.asarray(steps["kspace"][0], float), np.asarray(steps["lines"], bool)
-    white = float(np.percentile(np.asarray(steps["target"], float), 99.5))
-    phase = np.where(np.asarray(steps["target"], float) > 0.05 * white, phase, np.nan)  # not in air
-    sampled = np.where(lines, kspace, 0.0)
-    mask = np.broadcast_to(lines, (len(kspace), len(lines))).astype(float)
-    count = f"{lines.sum()} of {len(lines)} lines"
-    strong, plain = float(kspace.max()), {"interpolation": "nearest"}
-    phases = {"cmap": "twilight", "vmin": -np.pi, "vmax": np.pi, **plain}
-    panels: list[tuple[str, str, np.ndarray, float, dict[str, Any]]] = [
-        ("image", r"$\mathbf{x}$", np.asarray(steps["target"], float), white, {}),
-        ("one coil's image", r"$\mathbf{S}_i\,\mathbf{x}$", coil, float(coil.max()), {}),
-        ("its phase, −π to π", r"$\angle\,\mathbf{S}_i\,\mathbf{x}$", phase, 1.0, phases),
-        ("its k-space (log)", r"$\mathbf{F}\,\mathbf{S}_i\,\mathbf{x}$", kspace, strong, plain),
-        (f"mask: {count}", r"$\mathbf{M}$", mask, 1.0, plain),
-        ("measurements (log)", r"$\mathbf{y}_i=\mathbf{M}\,\mathbf{F}\,\mathbf{S}_i\,\mathbf{x}"
-         r"+\mathbf{z}_i$", sampled, strong, plain),
-        ("zero-filled, all coils", r"$\sqrt{\Sigma_i\,|\mathbf{F}^{-1}\mathbf{y}_i|^2}$",
-         np.asarray(steps["zero_filled"], float), white, {}),
-    ]  # fmt: skip
-    across, gap, title, formula = 4, 0.32, 0.26, 0.46
-    cell = (PAGE_WIDTH - 0.2 - gap * (across - 1)) / across
-    tall = title + cell + formula
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 0.05 + 2 * tall + STAMP))
-        last: Axes | None = None
-        for i, (words, symbol, image, top, look) in enumerate(panels):
-            row, column = divmod(i, across)
-            # The second row is centred below the first.
-            shift = row * (cell + gap) * (2 * across - len(panels)) / 2
-            x, y = 0.1 + shift + column * (cell + gap), 0.05 + row * tall
-            words_at(fig, x + cell / 2, y + 0.05, words)
-            ax = inches(fig, x, y + title, cell, cell)
-            if image.shape[0] != image.shape[1] and (image is kspace or look is plain):
-                look = {**look, "aspect": "auto"}  # k-space has no square pixels to keep
-            picture(ax, image, top, **look)
-            words_at(fig, x + cell / 2, y + title + cell + 0.15, symbol, fontsize=11)
-            if last is not None and column:
-                _arrow(fig, last, ax)
-            last = ax
-        return stamp(fig, note)
-
-
-def _arrow(fig: Figure, before: Axes, after: Axes) -> None:
-    fig.add_artist(
-        ConnectionPatch(
-            (1.03, 0.5), (-0.03, 0.5), coordsA="axes fraction", coordsB="axes fraction",
-            axesA=before, axesB=after, arrowstyle="-|>", color=MUTED, lw=1.2, mutation_scale=11,
-        )
-    )  # fmt: skip

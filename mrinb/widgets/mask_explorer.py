@@ -86,7 +86,7 @@ class MaskExplorer(StoredWidget):
 
 def paper_presets() -> dict[int, float]:
     """Return the centre fraction that the paper's code uses at each acceleration."""
-    from mrinb.masks import CENTER_FRACTIONS  # loads torch
+    from mrinb.recon.masks import CENTER_FRACTIONS  # loads torch
 
     return dict(CENTER_FRACTIONS)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from mrinb import toy
 from mrinb.errors import MrinbError
+from mrinb.recon import toy
 from mrinb.widgets.host import StoredWidget, module_source, one_of, shared, style_source
 
 

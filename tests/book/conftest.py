@@ -5,19 +5,16 @@ import functools
 import http.server
 import os
 import shutil
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from places import ROOT
 from playwright.sync_api import sync_playwright
 
-from mrinb import book
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))  # for widget_data.py and others
+from mrinb.publish import book
 
 ARGUMENTS = [
     "--no-sandbox",

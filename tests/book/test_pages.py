@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from book_pages import CHAPTERS, PAGES, ROOT
 
-from mrinb import book
-from mrinb.rehearsal import rehearse
+from mrinb.publish import book
+from mrinb.publish.dry_run import rehearse
 
 LIMIT = 1_500_000
 

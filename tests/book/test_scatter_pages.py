@@ -5,8 +5,8 @@ import base64
 import numpy as np
 import pytest
 from scatter_data import TRUTH, level, points, scatter_data
-from test_widget_pages import LIVE, OVER, drawn, hash_of, settle, wait_hash
 from widget_data import write_page
+from widget_pages import LIVE, OVER, drawn, hash_of, settle, wait_hash
 
 from mrinb.widgets import Scatter
 

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from widget_data import LEVELS, MODELS, POOLS, SHAPE, exhibit, grey, phantom, view, write_page
+from widget_pages import LIVE, OVER, drawn, hash_of, settle, wait_hash
 
-from mrinb import toy
+from mrinb.recon import toy
 from mrinb.widgets import CompareData, Comparer, MaskExplorer, Toy, ToyData
 from mrinb.widgets.host import module_source
 from mrinb.widgets.mask_explorer import inverse_dft, rss
-
-OVER = pytest.mark.parametrize("over", ["file", "http"])
 
 PIXEL = """([root, x, y]) => {
     const canvas = document.querySelectorAll('.mrinb-compare canvas')[root];
@@ -30,22 +29,6 @@ PIXEL = """([root, x, y]) => {
 
 def comparer(**initial) -> Comparer:
     return Comparer(exhibit(), **{"smooth": False, **initial})
-
-
-def drawn(seen, which=".mrinb-widget"):
-    seen.page.wait_for_function(
-        "(which) => [...document.querySelectorAll(which)].length && "
-        "[...document.querySelectorAll(which)].every((root) => root.dataset.drawn)",
-        arg=which,
-    )
-    settle(seen)
-
-
-def settle(seen):
-    """Wait until two frames have passed: what was asked for has been drawn."""
-    seen.page.evaluate(
-        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )
 
 
 def pixel(seen, x, y=0.5, root=0):
@@ -67,17 +50,6 @@ def scores(seen):
 def choose(seen, label, value):
     seen.page.get_by_label(label, exact=True).select_option(value)
     settle(seen)
-
-
-def hash_of(seen):
-    return seen.page.evaluate("decodeURIComponent(location.hash)")
-
-
-def wait_hash(seen, *parts):
-    seen.page.wait_for_function(
-        "(parts) => parts.every((part) => decodeURIComponent(location.hash).includes(part))",
-        arg=list(parts),
-    )
 
 
 # --- the comparer ---------------------------------------------------------------------------------
@@ -624,28 +596,6 @@ def test_without_scripts_a_picture_and_its_words_remain(visit, tmp_path):
 def test_no_handlers_in_attributes(tmp_path):
     for widget in all_widgets():
         assert not re.search(r"<[^>]+\son\w+\s*=", widget.to_html().split("<script")[0])
-
-
-LIVE = """async ([source, state]) => {
-    const module = await import('data:text/javascript;base64,' + source);
-    const heard = {};
-    let saved = 0;
-    const model = {
-        get: (key) => state[key],
-        set(key, value) {
-            if (state[key] === value) return;
-            state[key] = value;
-            for (const name of ['change:' + key, 'change']) (heard[name] ?? []).forEach((f) => f());
-        },
-        on(name, call) { (heard[name] ??= []).push(call); },
-        off(name, call) { heard[name] = (heard[name] ?? []).filter((f) => f !== call); },
-        save_changes() { saved += 1; },
-    };
-    const el = document.createElement('div');
-    document.querySelector('main').append(el);
-    window.live = { model, state, heard, saved: () => saved,
-                    stop: module.default.render({ model, el }) };
-}"""
 
 
 def test_the_same_module_runs_live(visit, tmp_path):

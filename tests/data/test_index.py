@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from synthetic import write
 
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import files, index
 from mrinb.errors import MrinbError
 

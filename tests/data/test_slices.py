@@ -12,11 +12,11 @@ from fastmri.data.subsample import EquiSpacedMaskFunc
 from fastmri.data.transforms import UnetDataTransform
 from synthetic import write
 
-from mrinb import masks
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import files, slices, volumes
 from mrinb.data.slices import Slices
 from mrinb.errors import MrinbError
+from mrinb.recon import masks
 
 SIZES = [  # (coils, height, width), recon
     ((2, 20, 16), (10, 10)),

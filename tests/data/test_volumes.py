@@ -8,7 +8,7 @@ from synthetic import write
 
 from mrinb import profiles
 from mrinb.catalogue import DISTRIBUTIONS
-from mrinb.context import Context
+from mrinb.compute.context import Context
 from mrinb.data import volumes
 from mrinb.data.slices import Slices, zero_filled
 from mrinb.data.volumes import Volume

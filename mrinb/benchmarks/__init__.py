@@ -1,1 +1,0 @@
-"""Benchmarks, one module a subject; ``python -m mrinb.bench`` finds them all."""

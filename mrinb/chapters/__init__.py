@@ -1,0 +1,1 @@
+"""Each chapter of the book: its experiment, claims, figures and exhibits, one package a subject."""

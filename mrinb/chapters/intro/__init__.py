@@ -1,0 +1,1 @@
+"""Chapter 1: one narrow training pool against one diverse one."""

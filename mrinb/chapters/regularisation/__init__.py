@@ -1,0 +1,29 @@
+"""Appendix A: regularisation weights of l1-wavelet least squares."""
+
+from mrinb.chapters.regularisation import figures
+from mrinb.chapters.regularisation.experiment import (
+    PRINTED,
+    WEIGHTS,
+    at_edge,
+    beside_paper,
+    best,
+    grid,
+    label,
+    means,
+    spread,
+    track,
+)
+
+__all__ = [
+    "PRINTED",
+    "WEIGHTS",
+    "at_edge",
+    "beside_paper",
+    "best",
+    "figures",
+    "grid",
+    "label",
+    "means",
+    "spread",
+    "track",
+]

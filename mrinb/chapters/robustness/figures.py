@@ -1,0 +1,338 @@
+"""Figures of Section 4: lines through trained models, and how far they lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mrinb.catalogue import EVERY
+from mrinb.errors import MrinbError
+from mrinb.figures.base import (
+    CASING,
+    INK,
+    METRICS,
+    MUTED,
+    PAGE_WIDTH,
+    RULE,
+    STYLE,
+    reserve,
+    role_colour,
+    stamp,
+)
+from mrinb.stats.lines import BASELINE, DIVERSE, QUARTER, TRAININGS, Line, lines
+
+MODELS = {"unet": ("U-net", "o"), "vit": ("ViT", "s"), "varnet": ("VarNet", "^")}
+"""Words and mark of each network."""
+OTHER_MARK = "D"
+OUTSIDE = "#9aa3ad"
+"""Ink of a distance that is read beyond the points of P_best."""
+
+
+def effective_robustness(
+    points: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
+) -> Figure:
+    """Scores on Q against scores on P_best, a line for each training set (Figure 5).
+
+    A mark is a checkpoint: its shape is the network, its fill the size of the training set, its
+    size the number of epochs. A dashed line has the common slope, for want of spread (see
+    ``robustness``).
+
+    Args:
+        points: result of ``robustness.points``.
+        metric: ``ssim`` or ``ssim_foreground``.
+        note: stamped into the figure; None takes the table's own.
+
+    Raises:
+        MrinbError: the metric is missing, or there are no points.
+    """
+    if f"y_{metric}" not in points.columns or points.empty:
+        raise MrinbError(f"no points with metric {metric!r}: give the table of robustness.points")
+    shifts = list(points["shift"].unique())
+    with mpl.rc_context(STYLE):
+        fig = Figure((PAGE_WIDTH, 5.2), layout="constrained")
+        reserve(fig)
+        grid = fig.subplots(1, len(shifts), squeeze=False)[0]
+        for ax, shift in zip(grid, shifts, strict=True):
+            part = points[points["shift"] == shift]
+            _marks(ax, part, metric)
+            for line in lines(part, metric):
+                _line(ax, line)
+            ax.set_title(f"{shift} shift", loc="left", fontweight="bold")
+            ax.set_xlabel(f"{METRICS[metric]} on $P_{{\\mathrm{{best}}}}$")
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+            ax.grid(True, color=RULE, lw=0.5)
+            ax.set_axisbelow(True)
+        grid[0].set_ylabel(f"{METRICS[metric]} on Q")
+        handles = _legend(points)
+        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles) // 2,
+                   frameon=False, columnspacing=1.2, handletextpad=0.5)  # fmt: skip
+        own = points.attrs.get("note")
+        return stamp(fig, note if note is not None else own, _single(points))
+
+
+def _marks(ax: Axes, part: pd.DataFrame, metric: str) -> None:
+    for row in part.to_dict("records"):
+        colour = role_colour(row["training"], TRAININGS)
+        hollow = row["size"] == QUARTER
+        ax.plot(
+            row[f"x_{metric}"], row[f"y_{metric}"], _mark(row["model"]), color=colour, ls="",
+            ms=3.2 + 3.3 * row["epoch"] / row["epochs"], mfc="white" if hollow else colour,
+            mew=1.1 if hollow else 0.5, mec=colour if hollow else "white", zorder=3, alpha=0.9,
+        )  # fmt: skip
+
+
+def _mark(model: str) -> str:
+    return MODELS.get(model, (model, OTHER_MARK))[1]
+
+
+def _word(model: str) -> str:
+    return MODELS.get(model, (model, ""))[0]
+
+
+def _line(ax: Axes, line: Line) -> None:
+    x = np.array([line.low, line.high])
+    ax.plot(x, line.intercept + line.slope * x, color=role_colour(line.training, TRAININGS),
+            lw=1.8, ls="-" if line.own else (0, (4, 2)), zorder=4, path_effects=CASING)  # fmt: skip
+
+
+def _legend(points: pd.DataFrame) -> list[Line2D]:
+    """Training sets in the upper row; networks, sizes and checkpoints in the lower one."""
+    blank: dict[str, Any] = {"ls": "", "marker": ""}
+    above = [Line2D([], [], label="trained on", **blank)]
+    above += [
+        Line2D([], [], color=role_colour(t, TRAININGS), lw=2, label=_math(t))
+        for t in TRAININGS
+        if t in set(points["training"])
+    ]
+    look: dict[str, Any] = {"ls": "", "color": MUTED, "ms": 6}
+    below = [
+        Line2D([], [], marker=_mark(m), label=_word(m), **look) for m in points["model"].unique()
+    ]
+    if QUARTER in set(points["size"]):
+        below.append(Line2D([], [], marker="o", mfc="white", label="a quarter of the set", **look))
+    if (points["epoch"] < points["epochs"]).any():
+        below.append(Line2D([], [], marker="o", label="early checkpoint", **{**look, "ms": 3.5}))
+    columns = max(len(above), len(below))
+    for row in (above, below):
+        row += [Line2D([], [], label=" ", **blank) for _ in range(columns - len(row))]
+    # Legends are filled column by column.
+    return [handle for pair in zip(above, below, strict=True) for handle in pair]
+
+
+def _math(training: str) -> str:
+    return training.replace("P_best", "$P_{\\mathrm{best}}$")
+
+
+def _single(points: pd.DataFrame) -> str:
+    """Which networks have a single seed."""
+    seeds = points.groupby("model", sort=False)["seed"].nunique()
+    few = [_word(str(m)) for m in seeds.index[seeds == 1]]
+    return f"single seed: {', '.join(few)}" if few else ""
+
+
+def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Figure:
+    """Severity and effective robustness with their intervals, for each shift and network.
+
+    Args:
+        table: result of ``robustness.distances``.
+        note: stamped into the figure; None takes the table's own.
+
+    Raises:
+        MrinbError: the table is empty.
+    """
+    if table.empty:
+        raise MrinbError("no distances to draw: give the table of robustness.distances")
+    shifts = list(table["shift"].unique())
+    metrics = list(table["metric"].unique())
+    quantities = list(table["quantity"].unique())
+    models = sorted(table["model"].unique(), key=lambda m: m == "all")
+    places = {(q, m): -(i * (len(models) + 0.8) + j) for i, q in enumerate(quantities)
+              for j, m in enumerate(models)}  # fmt: skip
+    with mpl.rc_context(STYLE):
+        height = 0.9 + len(shifts) * (0.5 + 0.15 * (len(places) + len(quantities)))
+        fig = Figure((PAGE_WIDTH, height), layout="constrained")
+        reserve(fig)
+        grid = fig.subplots(len(shifts), len(metrics), squeeze=False, sharex="row", sharey=True)
+        for row, shift in zip(grid, shifts, strict=True):
+            for ax, metric in zip(row, metrics, strict=True):
+                part = table[(table["shift"] == shift) & (table["metric"] == metric)]
+                _forest(ax, part, places)
+                ax.set_title(f"{shift} shift, {METRICS[metric]}", loc="left", fontweight="bold")
+            middle = [np.mean([places[q, m] for m in models]) for q in quantities]
+            row[0].set_yticks(middle, [_math(q).replace("robustness of", "robustness\nof")
+                                       for q in quantities])  # fmt: skip
+            for ax in row:
+                ax.tick_params(axis="y", length=0)
+        for ax in grid[-1]:
+            ax.set_xlabel("above the line of $P_{\\mathrm{best}}$, in SSIM on Q")
+        handles = [
+            Line2D([], [], ls="", marker=_mark(m) if m != "all" else "D", color=INK, ms=5,
+                   label="all networks" if m == "all" else _word(m))
+            for m in models
+        ]  # fmt: skip
+        handles.append(Line2D([], [], color=INK, lw=1.2, label="90 % interval"))
+        if (table["seeds"] < 2).any():
+            handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec=INK, ms=5,
+                                  label="hollow: a single seed"))  # fmt: skip
+        if not table["inside"].all():
+            handles.append(Line2D([], [], ls="", marker="s", color=OUTSIDE, ms=5,
+                                  label="pale: extrapolated"))  # fmt: skip
+        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False,
+                   columnspacing=1.1, handletextpad=0.4)  # fmt: skip
+        own = table.attrs.get("note")
+        return stamp(fig, note if note is not None else own)
+
+
+def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float]) -> None:
+    ax.axvline(0, color=MUTED, lw=1)
+    for row in part.to_dict("records"):
+        y = places[row["quantity"], row["model"]]
+        mark = "D" if row["model"] == "all" else _mark(row["model"])
+        few = row["seeds"] < 2
+        ink = INK if row["inside"] else OUTSIDE
+        # A single seed has no interval over seeds: what is left would look too sure.
+        if not few or row["model"] == "all":
+            ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.2, zorder=2)
+        ax.plot(row["estimate"], y, mark, color=ink, ms=5, mfc="white" if few else ink, zorder=3)
+    ax.xaxis.grid(True, color=RULE, lw=0.5)
+    ax.set_axisbelow(True)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_ylim(min(places.values()) - 0.8, 0.8)
+
+
+def singles(
+    table: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
+) -> Figure:
+    """Networks of each distribution of P on Q: which is P_best, by test and by validation data.
+
+    Args:
+        table: result of ``studies.singles``, or several of them joined.
+        metric: ``ssim``, ``ssim_foreground``, or the score that P_best was chosen by.
+        note: stamped into the figure; None takes the table's own.
+
+    Raises:
+        MrinbError: the metric is missing.
+    """
+    if metric not in table.columns:
+        raise MrinbError(f"no scores with metric {metric!r}: give the table of studies.singles")
+    shifts = list(table["shift"].unique())
+    counts = [table.loc[table["shift"] == s, "distribution"].nunique() for s in shifts]
+    with mpl.rc_context(STYLE):
+        fig = Figure((PAGE_WIDTH, 0.8 + sum(0.6 + 0.25 * c for c in counts)), layout="constrained")
+        reserve(fig)
+        grid = fig.subplots(len(shifts), 1, squeeze=False, gridspec_kw={"height_ratios": counts})
+        for ax, shift in zip(grid[:, 0], shifts, strict=True):
+            _ranked(ax, table[table["shift"] == shift], metric)
+            ax.set_title(f"{shift} shift: {METRICS[metric]} on Q", loc="left", fontweight="bold")
+        handles = [
+            Line2D([], [], ls="", marker="o", color=INK, ms=6, label="mean on Q's test data"),
+            Line2D([], [], ls="", marker="o", color=INK, ms=6, mfc="white",
+                   label="on its validation data"),
+            Line2D([], [], ls="", marker="|", color=MUTED, ms=8, label="one seed, test data"),
+            Line2D([], [], ls=":", color=INK, lw=1.4, label="zero-filled images"),
+        ]  # fmt: skip
+        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        own = table.attrs.get("note")
+        return stamp(fig, note if note is not None else own)
+
+
+def _ranked(ax: Axes, part: pd.DataFrame, metric: str) -> None:
+    means = part.groupby("distribution")[[metric, f"val_{metric}"]].mean().sort_values(metric)
+    chosen = part.groupby("distribution")[["by_test", "by_validation"]].first()
+    ax.axvline(part[f"zero_filled_{metric}"].iloc[0], color=INK, ls=":", lw=1.4, zorder=1)
+    names = []
+    for y, (name, (test, val)) in enumerate(means.iterrows()):
+        rules = [w for w, is_best in zip(("test", "validation"), chosen.loc[name], strict=True)
+                 if is_best]  # fmt: skip
+        role = BASELINE if rules else DIVERSE if name == DIVERSE else ""
+        colour = role_colour(role, TRAININGS) if role else INK
+        seeds = part.loc[part["distribution"] == name, metric]
+        ax.plot(seeds, [y] * len(seeds), "|", color=MUTED, ms=9, zorder=2)
+        ax.plot(val, y, "o", color=colour, mfc="white", ms=6.5, zorder=3)
+        ax.plot(test, y, "o", color=colour, ms=6, zorder=4)
+        label = "all of P" if name == DIVERSE else EVERY[str(name)].label
+        why = f"  ($P_{{\\mathrm{{best}}}}$ by {' and '.join(rules)})" if rules else ""
+        names.append(f"{label}{why}")
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.grid(True, color=RULE, lw=0.5)
+    ax.set_axisbelow(True)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+
+
+def capacity(
+    scores: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
+) -> Figure:
+    """U-nets of several widths: scores on P_best and Q, and what P gains over P_best on Q.
+
+    Args:
+        scores: table of ``studies.capacity``.
+        metric: ``ssim`` or ``ssim_foreground``.
+        note: stamped into the figure; None takes the table's own.
+
+    Raises:
+        MrinbError: the metric or the channels are missing.
+    """
+    for name in ("channels", "training", metric):
+        if name not in scores.columns:
+            raise MrinbError(f"score table lacks column {name!r}: give that of studies.capacity")
+    rows = scores[scores["training"].isin(TRAININGS)]
+    keys = ["target", "training", "channels", "seed"]
+    means = rows.groupby(keys, sort=False)[metric].mean()
+    base = means.xs(BASELINE, level="training")
+    with mpl.rc_context(STYLE):
+        fig = Figure((PAGE_WIDTH, 3.5), layout="constrained")
+        reserve(fig)
+        panels = fig.subplots(1, 3)
+        for training in [t for t in TRAININGS if t in set(rows["training"])]:
+            values = means.xs(training, level="training")
+            for ax, target in zip(panels, (BASELINE, "Q"), strict=False):
+                _widths(ax, values.loc[target], training)
+            if training != BASELINE:
+                _widths(panels[2], (values - base).loc["Q"], training)
+        words = (f"on {_math(BASELINE)}", "on Q", f"gain over {_math(BASELINE)} on Q")
+        for ax, word in zip(panels, words, strict=True):
+            _channels(ax, sorted(rows["channels"].unique()))
+            ax.set_title(f"{METRICS[metric]} {word}", loc="left", fontweight="bold")
+        panels[2].axhline(0, color=MUTED, lw=1)
+        handles = [
+            Line2D([], [], color=role_colour(t, TRAININGS), lw=2, marker="o", ms=4,
+                   label=f"trained on {_math(t)}")
+            for t in TRAININGS if t in set(rows["training"])
+        ]  # fmt: skip
+        handles.append(Line2D([], [], ls="", marker="_", color=MUTED, ms=8, label="one seed"))
+        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        seeds = rows.groupby("channels")["seed"].nunique()
+        few = ", ".join(str(c) for c in seeds.index[seeds == 1])
+        own = scores.attrs.get("note")
+        extra = f"single seed: {few} channels" if few else ""
+        return stamp(fig, note if note is not None else own, extra)
+
+
+def _widths(ax: Axes, values: pd.Series, training: str) -> None:
+    """Means over seeds as a line, seeds as dashes."""
+    colour = role_colour(training, TRAININGS)
+    means = values.groupby("channels").mean()
+    ax.plot(means.index, means, "o-", color=colour, ms=4, lw=1.8, zorder=3)
+    widths = values.index.get_level_values("channels")
+    ax.plot(widths, values, "_", color=colour, ms=9, mew=1, zorder=2)
+
+
+def _channels(ax: Axes, widths: Sequence[int]) -> None:
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(widths, [str(w) for w in widths])
+    ax.minorticks_off()
+    ax.set_xlabel("channels of the first layer")
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.grid(True, color=RULE, lw=0.5)
+    ax.set_axisbelow(True)

@@ -1,0 +1,39 @@
+"""Chapter 3 and Appendix B: one model for all data, or separate ones."""
+
+from mrinb.chapters.separate import figures
+from mrinb.chapters.separate.experiment import (
+    FLAT_RATES,
+    NO_VARIATION,
+    RATE,
+    count_parameters,
+    flat_rates,
+    four_pools,
+    join_models,
+    networks,
+    shifts_of,
+    sizes,
+    skewed_pools,
+    small_channels,
+    small_pools,
+    spread,
+    spread_verdicts,
+)
+
+__all__ = [
+    "FLAT_RATES",
+    "NO_VARIATION",
+    "RATE",
+    "count_parameters",
+    "figures",
+    "flat_rates",
+    "four_pools",
+    "join_models",
+    "networks",
+    "shifts_of",
+    "sizes",
+    "skewed_pools",
+    "small_channels",
+    "small_pools",
+    "spread",
+    "spread_verdicts",
+]

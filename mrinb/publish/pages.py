@@ -1,0 +1,147 @@
+"""The parts of the book's prose that are written from the code, so that they cannot drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mrinb.catalogue import DISTRIBUTIONS
+from mrinb.pools import Pool
+from mrinb.profiles import NETWORKS, PROFILES, Network, Profile
+from mrinb.shifts import coils, section3, section4
+
+POOL_EXAMPLES = (
+    ("knee/*", "all knees"),
+    ("knee/PD-* + knee/PDFS-Aera", "a union"),
+    ("* - knee/*", "a difference"),
+    ("(knee/* + brain/T2-*).half()", "a random half of the slices, in whole volumes"),
+    ("(brain/*).take(64)", "64 slices"),
+)
+
+_SIZES = (
+    ("data", lambda p: "simulated" if p.simulated else "real files"),
+    ("target matrix (full size 320)", lambda p: p.size),
+    ("coils, at most", lambda p: p.coils),
+    ("subjects to train / validate / test", lambda p: " / ".join(map(str, p.subjects))),
+    ("slices of a volume", lambda p: p.slices),
+    ("shifts of Sections 3 and 4, if none is asked for", lambda p: p.shift),
+    *((label, lambda p, name=name: _network(p.networks[name])) for name, label in NETWORKS.items()),
+)
+
+
+def _network(network: Network) -> str:
+    """Options, epochs and seeds in words."""
+    options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in network.options)
+    size = f"{options}; {network.epochs} epochs, {network.seeds} seed{'s' * (network.seeds > 1)}"
+    return f"{size}; {network.shift} shift only, if none is asked for" if network.shift else size
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; bars within cells are escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"
+
+
+def profiles_table(profiles: Mapping[str, Profile] = PROFILES) -> str:
+    """What each profile's sizes are."""
+    rows = [[label, *(size(p) for p in profiles.values())] for label, size in _SIZES]
+    return table(["size", *(f"`{name}`" for name in profiles)], rows)
+
+
+def parameters_table(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
+    """Every chapter's own parameters, after those that all chapters share.
+
+    Args:
+        declared: by chapter's name and parameter's name, papermill's view of the parameter.
+    """
+    sets = [set(d) for d in declared.values()]
+    shared = set.intersection(*sets) if len(sets) > 1 else set()
+    rows: list[list[str]] = []
+    for chapter, own in declared.items():
+        if not rows:
+            rows += [_row("all", own[name]) for name in own if name in shared]
+        rows += [_row(chapter, own[name]) for name in own if name not in shared]
+    return table(["chapter", "parameter", "type", "default", "meaning"], rows)
+
+
+def _row(chapter: str, p: Mapping[str, str]) -> list[str]:
+    kind = p["inferred_type_name"]
+    return [chapter, f"`{p['name']}`", f"`{kind}`", f"`{p['default']}`", p["help"]]
+
+
+def pools_table() -> str:
+    """Examples of pool strings, with what they come to."""
+    rows = []
+    for text, meaning in POOL_EXAMPLES:
+        count = len(Pool.parse(text).distributions)
+        rows.append([f"`{text}`", meaning, count])
+    return table(["pool", "meaning", "distributions drawn from"], rows)
+
+
+def distributions_table() -> str:
+    """The names that pools are made of."""
+    rows = [
+        [
+            f"`{d.name}`",
+            d.label,
+            d.coils,
+            " x ".join(map(str, d.encode)),
+            " x ".join(map(str, d.recon)),
+        ]
+        for d in DISTRIBUTIONS.values()
+    ]
+    return table(["name", "what", "coils", "k-space matrix", "target matrix"], rows)
+
+
+def shifts_table() -> str:
+    """P and Q of every shift."""
+    named = [("3", s) for s in section3] + [("4", s) for s in section4] + [("C.2", coils)]
+    rows = [[where, f"`{s.name}`", f"`{s.P}`", f"`{s.Q}`"] for where, s in named]
+    return table(["section", "shift", "P", "Q"], rows)
+
+
+def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, str]:
+    """Every generated part, by file name.
+
+    Args:
+        declared: by chapter's name and parameter's name, papermill's view of the parameter.
+    """
+    return {
+        "profiles.md": profiles_table(),
+        "parameters.md": parameters_table(declared),
+        "pools.md": pools_table(),
+        "distributions.md": distributions_table(),
+        "shifts.md": shifts_table(),
+    }
+
+
+def claims(verdicts: Mapping[str, Sequence[Mapping[str, str]]], profile: str) -> dict[str, str]:
+    """What came of every claim, by file name: in a sentence, and one by one.
+
+    Args:
+        verdicts: by chapter's name, ``claims.Verdict.words`` of each verdict, in order.
+        profile: the profile of the book.
+    """
+    ran = {chapter: rows for chapter, rows in verdicts.items() if rows}
+    count = Counter(row["verdict"] for rows in ran.values() for row in rows)
+    said = ", ".join(f"**{word}** {number}" for word, number in count.most_common())
+    tally = f"{count.total()} verdicts in the `{profile}` profile: {said}.\n"
+    parts = [_chapter_claims(chapter, rows) for chapter, rows in ran.items()]
+    return {
+        "tally.md": tally if ran else "No chapter of this build has checked a claim.\n",
+        "claims.md": "\n".join(parts),
+    }
+
+
+def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """The claims of one chapter under a heading, each as in the chapter, without comparisons."""
+    from mrinb.stats.claims import (
+        stated,  # pandas and scipy: a command that builds nothing needs neither
+    )
+
+    number = chapter.partition("_")[0].lstrip("0")
+    heading = f"## {'Chapter' if number.isdigit() else 'Appendix'} {number}"
+    blocks = [f'<div class="mrinb-verdict">{stated(words)}</div>\n' for words in rows]
+    return "\n".join([heading, f"\n{{doc}}`../notebooks/{chapter}`\n", *blocks])

@@ -1,0 +1,1 @@
+"""Reconstruction: masks, models, training, evaluation, metrics."""

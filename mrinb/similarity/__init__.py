@@ -1,0 +1,1 @@
+"""Similarity of data sets by features of patches (Appendix D)."""

@@ -1,0 +1,1 @@
+"""The simulator: anatomies, contrasts, scanners and the acquisition of k-space."""

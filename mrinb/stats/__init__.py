@@ -1,0 +1,1 @@
+"""The statistics of claims: rules, intervals, lines, ranks."""

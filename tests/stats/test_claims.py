@@ -1,0 +1,400 @@
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mrinb.errors import MrinbError
+from mrinb.stats import claims
+
+
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch):
+    monkeypatch.setattr(claims, "REPLICATES", 500)
+
+
+def table(
+    means, seeds=(0, 1, 2), subjects=12, slices=4, shift="contrast", model="unet", noise=0.0,
+    seed_noise=0.0, subject_noise=0.0, foreground=None, rng=None,
+):  # fmt: skip
+    """Score table: ``means[pool][target]`` is the true mean; noise is drawn for each pool."""
+    rng = rng or np.random.default_rng(0)
+    ease = rng.normal(0, 0.05, (2, subjects, slices))  # how hard a slice is, for all pools alike
+    rows = []
+    for pool, on in means.items():
+        zero = pool == claims.ZERO_FILLED
+        for t, (target, mean) in enumerate(on.items()):
+            by_subject = rng.normal(0, subject_noise, subjects)
+            for seed in (-1,) if zero else seeds:
+                by_seed = rng.normal(0, seed_noise)
+                for i in range(subjects):
+                    for j in range(slices):
+                        score = mean + ease[t, i, j] + by_seed + by_subject[i]
+                        score += rng.normal(0, noise)
+                        shift_fg = (foreground or {}).get(pool, 0.0)
+                        rows.append(
+                            (pool, pool if zero else model, seed, 5, f"d{target}", "test", target,
+                             shift, f"v{target}{i}", f"s{i}", j, 4, score, score + shift_fg)
+                        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(claims.COLUMNS))
+
+
+GOOD = {
+    "P": {"P": 0.90, "Q": 0.80},
+    "Q": {"P": 0.85, "Q": 0.92},
+    "P+Q": {"P": 0.901, "Q": 0.921},
+    "half of P+Q": {"P": 0.899, "Q": 0.919},
+    "zero-filled": {"P": 0.7, "Q": 0.7},
+}
+QUIET = {"noise": 0.002, "seed_noise": 0.0005, "subject_noise": 0.001}
+
+
+def changed(pool, target, value):
+    return {p: {**on, **({target: value} if p == pool else {})} for p, on in GOOD.items()}
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["joint-equals-separate", "half-joint-equals-separate", "shift-is-there", "beats-zero-filled"],
+)
+def test_claims_of_section_3_hold_where_they_are_true(claim):
+    verdict = claims.check(claim, table(GOOD, **QUIET))
+    assert verdict.verdict == "holds"
+    assert verdict.seeds == 3 and verdict.subjects == 12
+    assert verdict.interval[0] < verdict.estimate < verdict.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("claim", "means"),
+    [
+        ("joint-equals-separate", changed("P+Q", "Q", 0.88)),
+        ("half-joint-equals-separate", changed("half of P+Q", "P", 0.86)),
+        ("shift-is-there", changed("P", "Q", 0.95)),
+        ("beats-zero-filled", changed("P", "Q", 0.65)),
+    ],
+)
+def test_claims_of_section_3_fail_where_they_are_false(claim, means):
+    verdict = claims.check(claim, table(means, **QUIET))
+    assert verdict.verdict == "does not hold"
+    assert verdict.interval[1] < 0
+
+
+def test_noise_beyond_the_margin_is_undecided():
+    verdict = claims.check("joint-equals-separate", table(GOOD, seed_noise=0.05))
+    assert verdict.verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "same_size", "own", "words"),
+    [
+        (0.85, 0.84, 0.90, ["holds", "holds", "holds"]),
+        (0.75, 0.75, 0.85, ["does not hold"] * 3),
+        (0.85, 0.78, 0.90, ["holds", "does not hold", "holds"]),
+    ],
+)
+def test_claims_of_the_introduction(unseen, same_size, own, words):
+    means = {
+        "narrow": {"P": 0.90, "Q": 0.80},
+        "diverse": {"P": own, "Q": unseen},
+        "diverse, same size": {"P": own, "Q": same_size},
+    }
+    scores = table(means, **QUIET)
+    ids = [c.id for c in claims.CLAIMS.values() if c.chapter == "01"]
+    assert [claims.check(i, scores).verdict for i in ids] == words
+
+
+@pytest.mark.parametrize("few", [{"seeds": (0, 1)}, {"subjects": 7}, {"seeds": (0,)}])
+def test_few_seeds_or_subjects_are_underpowered_however_clear_the_numbers(few):
+    for claim in ("joint-equals-separate", "shift-is-there"):
+        verdict = claims.check(claim, table(GOOD, **few))
+        assert verdict.verdict == "underpowered"
+        assert "needs 3 seeds and 8 test subjects" in verdict.text
+
+
+def test_a_verdict_that_only_the_background_supports_says_so():
+    scores = table(GOOD, foreground={"P+Q": -0.06}, **QUIET)
+    verdict = claims.check("joint-equals-separate", scores)
+    assert verdict.verdict == "depends on background"
+    assert {e.verdict for e in verdict.effects} == {"holds", "does not hold"}
+
+
+def test_pairing_removes_what_pools_share():
+    scores = table(GOOD, subject_noise=0.0005)  # slices differ by 0.05, pools by 0.001
+    effect = claims.check("joint-equals-separate", scores).effects[0]
+    assert effect.high - effect.low < 0.002
+    assert effect.estimate == pytest.approx(0.001, abs=0.0005)
+
+
+def test_the_mean_is_over_slices_and_subjects_are_drawn_whole():
+    index = pd.MultiIndex.from_tuples([("a", 0), ("b", 0), ("b", 1), ("b", 2)],
+                                      names=["subject", "slice"])  # fmt: skip
+    found = claims.interval(pd.DataFrame([[0.0], [4.0], [4.0], [4.0]], index=index))
+    assert found.estimate == 3.0
+    raw = np.unique(np.round(found.draws, 6))
+    assert len(raw) == 3  # a twice, each once, b twice: no half subjects
+
+
+def test_one_seed_of_one_subject_has_no_spread():
+    index = pd.MultiIndex.from_product([["a"], range(7)], names=["subject", "slice"])
+    found = claims.interval(pd.DataFrame(np.linspace(0.01, 0.07, 7)[:, None] / 3, index=index))
+    assert found.low == pytest.approx(found.estimate)
+    assert found.high == pytest.approx(0.04 / 3)
+
+
+def test_margin_grows_with_the_severity_of_the_shift_on_each_metric():
+    effects = claims.check("joint-equals-separate", table(GOOD)).effects
+    margins = {(e.target, e.metric): e.margin for e in effects}
+    assert margins["P", "ssim"] == pytest.approx((0.901 - 0.85) / 10)
+    assert margins["Q", "ssim"] == pytest.approx((0.921 - 0.80) / 10)
+    mild = claims.check("joint-equals-separate", table(changed("P", "Q", 0.90))).effects
+    assert {e.margin for e in mild if e.target == "Q"} == {claims.MARGIN}
+
+
+def test_several_shifts_and_models_are_parts_and_the_worst_decides():
+    scores = pd.concat(
+        [
+            table(GOOD, shift="contrast", **QUIET),
+            table(changed("P+Q", "P", 0.8), shift="field", **QUIET),
+            table(GOOD, shift="contrast", model="vit", **QUIET),
+        ]
+    ).drop_duplicates(["pool", "model", "shift", "target", "seed", "volume", "slice"])
+    verdict = claims.check("joint-equals-separate", scores)
+    assert verdict.verdict == "does not hold"
+    assert "of 6 parts: 1 does not hold, 5 hold" in verdict.text
+    assert "P of field (U-net)" in verdict.text
+    assert len(verdict.table()) == 12
+
+
+def _differences(rng, seeds, subjects, of_seed, of_subject, of_both, of_slice, mean):
+    slices = 6
+    values = mean + rng.normal(0, of_seed, (seeds, 1, 1)) + rng.normal(0, of_subject, (subjects, 1))
+    values = values + rng.normal(0, of_both, (seeds, subjects, 1))
+    values = values + rng.normal(0, of_slice, (seeds, subjects, slices))
+    index = pd.MultiIndex.from_product([range(subjects), range(slices)], names=["subject", "slice"])
+    return pd.DataFrame(values.reshape(seeds, -1).T, index=index)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "subjects", "spread"),
+    [
+        (3, 8, (1, 1, 0, 1)),
+        (3, 8, (1, 0, 0, 1)),
+        (3, 8, (0, 1, 0, 1)),
+        (3, 12, (2, 1, 0.5, 1)),
+        (5, 24, (1, 2, 0.5, 1)),
+    ],
+)
+def test_interval_covers_the_truth_as_often_as_it_says(seeds, subjects, spread):
+    rng = np.random.default_rng(7)
+    trials, below, above = 400, 0, 0
+    for k in range(trials):
+        found = claims.interval(_differences(rng, seeds, subjects, *spread, mean=0.3), str(k))
+        below += found.high < 0.3
+        above += found.low > 0.3
+    # 5 % on each side; 400 trials know a rate of 5 % to about 1.1 points.
+    assert below / trials < 0.09 and above / trials < 0.09
+    assert (below + above) / trials > 0.04  # and not by being needlessly wide
+
+
+def test_a_difference_at_the_margin_is_seldom_called_as_good():
+    rng = np.random.default_rng(3)
+    words = []
+    for k in range(300):
+        differences = _differences(rng, 3, 10, 0.002, 0.003, 0.001, 0.005, mean=-0.005)
+        found = claims.interval(differences, str(k))
+        words.append(claims.decide("at least as good", found.low, found.high, 0.005, 3, 10))
+    assert words.count("holds") / 300 < 0.09
+    assert words.count("does not hold") / 300 < 0.09
+
+
+def test_a_true_equality_is_usually_found_and_its_tests_agree():
+    rng = np.random.default_rng(4)
+    found = [
+        claims.interval(_differences(rng, 3, 12, 0.001, 0.002, 0.001, 0.004, mean=0.0), str(k))
+        for k in range(100)
+    ]
+    equal = [f.low > -0.005 and f.high < 0.005 for f in found]
+    assert np.mean(equal) > 0.8
+    for f, e in zip(found, equal, strict=True):
+        largest = max(f.p_not_above(-0.005), f.p_not_below(0.005))
+        assert e == (largest < claims.LEVEL) or abs(largest - claims.LEVEL) < 0.005
+
+
+def test_same_scores_same_verdict_in_any_row_order():
+    scores = table(GOOD, **QUIET)
+    first = claims.check("joint-equals-separate", scores)
+    second = claims.check("joint-equals-separate", scores.sample(frac=1, random_state=1))
+    assert first.table().equals(second.table())
+
+
+def test_only_the_last_epoch_and_the_test_split_count():
+    scores = table(GOOD, **QUIET)
+    early = scores.assign(epoch=1, ssim=0.1, ssim_foreground=0.1)
+    val = scores.assign(split="val", ssim=0.2, ssim_foreground=0.2)
+    both = claims.check("joint-equals-separate", pd.concat([early, val, scores]))
+    assert both.table().equals(claims.check("joint-equals-separate", scores).table())
+
+
+def test_only_seeds_that_both_pools_have_are_compared():
+    scores = table(GOOD, seeds=(0, 1, 2, 3), **QUIET)
+    scores = scores[~((scores["pool"] == "P+Q") & (scores["seed"] == 3))]
+    assert claims.check("joint-equals-separate", scores).seeds == 3
+
+
+def test_labels_of_another_series_can_be_given():
+    means = {**GOOD, "P+Q at equal steps": {"P": 0.8, "Q": 0.8}}
+    scores = table(means, **QUIET)
+    assert claims.check("joint-equals-separate", scores).verdict == "holds"
+    at_equal_steps = claims.check("joint-equals-separate", scores, joint="P+Q at equal steps")
+    assert at_equal_steps.verdict == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda t: t.drop(columns="ssim_foreground"), "lacks column 'ssim_foreground'"),
+        (lambda t: t.assign(split="val"), "no rows of split 'test'"),
+        (lambda t: t.assign(ssim=t["ssim"].where(t.index != 5)), "is nan"),
+        (lambda t: t.assign(ssim_foreground=np.inf), "is inf"),
+        (lambda t: t.assign(subject=None), "without subject"),
+        (lambda t: t[t["pool"] != "Q"], "no rows of pool 'Q'"),
+        (lambda t: t[(t["pool"] != "P") | (t["slice"] != 0)], "different slices"),
+        (lambda t: t.drop(index=5), "not all tested on the same slices"),
+        (lambda t: pd.concat([t, t]), "twice"),
+        (lambda t: t.assign(seed=t["seed"] + 10 * (t["pool"] == "P")), "share no seed"),
+        (lambda t: t.assign(acceleration=np.where(t["pool"] == "P", 4, 8)), "accelerations"),
+        (lambda t: t[t["pool"] == "zero-filled"], "no trained model"),
+    ],
+)
+def test_tables_that_cannot_be_judged_are_refused_in_one_line(spoil, words):
+    with pytest.raises(MrinbError) as error:
+        claims.check("joint-equals-separate", spoil(table(GOOD)))
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_unknown_claims_and_options_name_the_nearest():
+    with pytest.raises(MrinbError, match="did you mean joint-equals-separate"):
+        claims.check("joint-equal-separate", table(GOOD))
+    with pytest.raises(MrinbError, match="did you mean joint"):
+        claims.check("joint-equals-separate", table(GOOD), joined="x")
+
+
+class _Text(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_verdict_shows_itself_as_text_and_as_an_accessible_table():
+    scores = table(GOOD, shift="<b>contrast", **QUIET)
+    scores.attrs["note"] = {"simulated": True, "profile": "classroom"}
+    verdict = claims.check("joint-equals-separate", scores)
+    assert verdict.note["simulated"]
+    assert str(verdict).startswith("joint-equals-separate: holds")
+    page = _Text()
+    page.feed(verdict._repr_html_())
+    assert page.open == []
+    assert "<b>contrast" in page.text and "holds" in page.text
+    scopes = [a.get("scope") for t, a in page.tags if t == "th"]
+    assert scopes == ["col"] * 7 + ["row"] * 4
+    assert verdict._repr_mimebundle_() == {claims.VERDICT_MIME: verdict.words()}
+    assert verdict.words() == {
+        "claim": "joint-equals-separate", "statement": claims.CLAIMS[verdict.id].statement,
+        "paper": claims.CLAIMS[verdict.id].paper, "verdict": "holds", "text": verdict.text,
+    }  # fmt: skip
+
+
+def test_summary_has_one_row_a_verdict():
+    verdicts = [claims.check(c, table(GOOD, **QUIET)) for c in ("shift-is-there",
+                "joint-equals-separate")]  # fmt: skip
+    frame = claims.summary(verdicts)
+    assert list(frame["claim"]) == ["shift-is-there", "joint-equals-separate"]
+    assert list(frame["verdict"]) == ["holds", "holds"]
+    assert list(claims.summary([]).columns) == list(frame.columns)
+
+
+def test_every_claim_says_what_it_claims_and_how_it_is_judged():
+    for claim in claims.CLAIMS.values():
+        assert claim.statement.endswith(".") and claim.paper and claim.rule.startswith("holds if")
+        assert claim.chapter in {"01", "03", "04", "A", "B", "C", "D"}
+
+
+FOLDS = ("2-fold", "4-fold", "8-fold", "16-fold")
+FOUR = {
+    **{fold: {"2-fold": 0.90, "4-fold": 0.88, "8-fold": 0.84, "16-fold": 0.80, "3-fold": 0.86}
+       for fold in FOLDS},
+    "all four": {"2-fold": 0.899, "4-fold": 0.88, "8-fold": 0.84, "16-fold": 0.80, "3-fold": 0.87},
+}  # fmt: skip
+
+
+def accelerations(means):
+    """A table as of Table 2: every target has its own acceleration."""
+    scores = pd.concat(
+        [
+            table({p: {t: on[t]} for p, on in means.items()}, shift="", **QUIET).assign(
+                acceleration=int(t.partition("-")[0])
+            )
+            for t in (*FOLDS, "3-fold")
+        ]
+    )
+    return scores.reset_index(drop=True)
+
+
+def test_a_network_for_all_accelerations_is_judged_at_each():
+    verdict = claims.check("all-accelerations-equal-separate", accelerations(FOUR))
+    assert verdict.verdict == "holds" and verdict.margin == claims.MARGIN
+    assert [(e.target, e.b) for e in verdict.effects[::2]] == [(f, f) for f in FOLDS]
+    worse = {**FOUR, "all four": {**FOUR["all four"], "16-fold": 0.78}}
+    verdict = claims.check("all-accelerations-equal-separate", accelerations(worse))
+    assert verdict.verdict == "does not hold" and verdict.effects[-1].target == "16-fold"
+
+
+def test_the_best_single_acceleration_is_the_one_that_is_named():
+    scores = accelerations({**FOUR, "4-fold": {**FOUR["4-fold"], "3-fold": 0.88}})
+    check = [claims.check("all-accelerations-help-unseen", scores, best=b) for b in FOLDS[:2]]
+    assert [v.verdict for v in check] == ["holds", "does not hold"]
+    assert check[0].estimate == pytest.approx(0.01, abs=0.002)
+
+
+def test_one_target_has_one_acceleration():
+    scores = accelerations(FOUR)
+    mixed = scores.assign(target="P")
+    with pytest.raises(MrinbError, match="mixes accelerations on one target"):
+        claims.check("all-accelerations-help-unseen", mixed)
+
+
+def test_a_claim_about_matched_images_reads_matched_scores():
+    means = {"P_best": {"Q": 0.80}, "P": {"Q": 0.83}, "P, size of P_best": {"Q": 0.82}}
+    scores = table(means, shift="coils", **QUIET)
+    with pytest.raises(MrinbError, match="lacks column 'ssim_matched'"):
+        claims.check("diverse-helps-over-coils", scores)
+    # What matching adds to the narrow pool takes the whole advantage away.
+    gain = np.where(scores["pool"] == "P_best", 0.05, 0.0)
+    matched = {f"{m}_matched": scores[m] + gain for m in claims.METRICS}
+    scores = scores.assign(**matched)
+    for size in ("", "-same-size"):
+        verdict = claims.check(f"diverse-helps-over-coils{size}", scores)
+        assert verdict.verdict == "does not hold"
+        assert [e.metric for e in verdict.effects] == list(claims.MATCHED)
+        assert "difference in matched SSIM" in verdict.text
+    assert claims.check("diverse-helps-over-coils-unmatched", scores).verdict == "holds"
+
+
+def test_the_control_of_coils_compares_the_same_knees_at_both_numbers():
+    means = {"P": {"Q": 0.80}, "P, 4 coils": {"Q": 0.83}, "P+Q": {"Q": 0.84}}
+    for change, word in ((0.0, "holds"), (0.05, "does not hold")):
+        scores = table(means, shift="", **QUIET)
+        gain = np.where(scores["pool"] == "P", change, 0.0)
+        scores = scores.assign(**{f"{m}_matched": scores[m] + gain for m in claims.METRICS})
+        assert claims.check("coils-alone-matter", scores).verdict == word
