@@ -207,6 +207,3 @@ def main() -> None:
         typer.echo(f"mrinb: {error}", err=True)
         sys.exit(2)
 
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,9 @@ from PIL import Image
 
 from mrinb import figures
 from mrinb.catalogue import DATASETS, DISTRIBUTIONS
+from mrinb.chapters.forward import figures as forward
+from mrinb.chapters.separate import figures as separate
+from mrinb.chapters.setup import figures as setup
 from mrinb.errors import MrinbError
 
 NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
@@ -97,14 +100,14 @@ def words(fig):
 MADE = {
     "bars of three shifts": lambda: figures.bars(scores(("anatomy", "contrast", "field"))),
     "bars with a title": lambda: figures.bars(scores(("contrast",)), title="VarNet"),
-    "learning rates": lambda: figures.learning_rates(grid(), note=NOTE),
-    "learning rates of one network": lambda: figures.learning_rates(grid(["ViT"]), note=NOTE),
-    "scatter of seeds": lambda: figures.spread(spreads(), note=NOTE),
-    "scatter of one seed": lambda: figures.spread(spreads(np.nan), note=NOTE),
+    "learning rates": lambda: separate.learning_rates(grid(), note=NOTE),
+    "learning rates of one network": lambda: separate.learning_rates(grid(["ViT"]), note=NOTE),
+    "scatter of seeds": lambda: separate.spread(spreads(), note=NOTE),
+    "scatter of one seed": lambda: separate.spread(spreads(np.nan), note=NOTE),
     "bars of one seed": lambda: figures.bars(scores(("contrast",), seeds=(0,))),
     "bars of the foreground": lambda: figures.bars(scores(), "ssim_foreground"),
-    "gallery": lambda: figures.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),
-    "small gallery": lambda: figures.gallery(
+    "gallery": lambda: setup.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),
+    "small gallery": lambda: setup.gallery(
         dict.fromkeys(["knee/PD-Skyra", "mine/T1-Own"], blob()), NOTE),
     "reconstructions": lambda: figures.reconstructions(
         blob(), {"narrow": 0.9 * blob(), "diverse": blob() + 0.01, "zero-filled": blob() ** 2},
@@ -116,11 +119,11 @@ MADE = {
         introduction(), words={"P": "the narrow pool's own", "Q": "unseen"}),
     "two tall reconstructions": lambda: figures.reconstructions(
         blob(60, 40), {"diverse": 0.9 * blob(60, 40)}, note=NOTE),
-    "forward model": lambda: figures.forward_model(forward_steps(), NOTE),
-    "folds": lambda: figures.folds(fold_scores()),
-    "folds of one seed": lambda: figures.folds(fold_scores((0,)), "ssim_foreground"),
+    "forward model": lambda: setup.forward_model(forward_steps(), NOTE),
+    "folds": lambda: forward.folds(fold_scores()),
+    "folds of one seed": lambda: forward.folds(fold_scores((0,)), "ssim_foreground"),
     "history": lambda: figures.history(history(tuple(POOLS)), NOTE),
-    "spectrum": lambda: figures.spectrum(
+    "spectrum": lambda: setup.spectrum(
         statistics([f"{k} {a} {c}" for k in ("simulated", "real") for a in ("brain", "knee")
                     for c in ("T1POST", "PDFS")]), NOTE),
 }  # fmt: skip
@@ -251,15 +254,15 @@ def test_words_for_targets_can_be_given():
         (lambda: figures.bars(scores(), split="val"), "split 'val'"),
         (lambda: figures.bars(scores(), pools=["R"]), "pool 'R'"),
         (lambda: figures.bars(pd.concat([scores(), scores(model="vit")])), "unet, vit"),
-        (lambda: figures.gallery({}), "at least one"),
-        (lambda: figures.gallery({"knee/PD-Skyra": np.zeros((2, 8, 8))}), "shape (2, 8, 8)"),
+        (lambda: setup.gallery({}), "at least one"),
+        (lambda: setup.gallery({"knee/PD-Skyra": np.zeros((2, 8, 8))}), "shape (2, 8, 8)"),
         (lambda: figures.reconstructions(blob(), {}), "at least one"),
         (lambda: figures.reconstructions(blob(), {"P": blob(40)}), "image 'P' has shape (40, 48)"),
-        (lambda: figures.forward_model({"target": blob()}), "lacks the array 'coils'"),
+        (lambda: setup.forward_model({"target": blob()}), "lacks the array 'coils'"),
         (lambda: figures.history(history().drop(columns="loss")), "'loss'"),
         (lambda: figures.history(history().iloc[:0]), "empty"),
-        (lambda: figures.spectrum({}), "at least one"),
-        (lambda: figures.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
+        (lambda: setup.spectrum({}), "at least one"),
+        (lambda: setup.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
         (lambda: figures.note_text({"simulated": True}), "lacks 'profile'"),
         (lambda: figures.show(MADE["history"](), " ", NOTE), "alternative text"),
     ],
@@ -273,14 +276,14 @@ def test_what_cannot_be_drawn_is_said_in_one_line(call, says):
 def test_images_are_turned_the_right_way_up():
     stored = np.zeros((8, 8))
     stored[0] = 1  # first stored row: the lowest of the body
-    fig = figures.gallery({"knee/PD-Skyra": stored})
+    fig = setup.gallery({"knee/PD-Skyra": stored})
     drawn = np.asarray(fig.axes[0].images[0].get_array())
     assert drawn[-1].all() and not drawn[0].any()
 
 
 def test_gallery_puts_brains_left_and_names_contrast_and_scanner():
     names = ["knee/PDFS-Aera", "brain/T2-Prisma", "brain/FLAIR-Skyra"]
-    fig = figures.gallery(dict.fromkeys(names, blob()), NOTE)
+    fig = setup.gallery(dict.fromkeys(names, blob()), NOTE)
     centre = {t.get_text(): t.get_position()[0] for t in texts(fig)}
     assert centre["FLAIR"] < centre["T2"] < centre["PDFS"]
     assert {"Skyra", "Prisma", "Aera", "3 T", "1.5 T"} <= set(centre)
@@ -390,7 +393,7 @@ def test_real_data_without_training_is_named_so():
 
 
 def test_table_1_has_every_dataset_and_what_the_book_has_of_it():
-    html = figures.table1()
+    html = setup.table1()
     page = _Page(html._repr_html_())
     scopes = [a.get("scope") for t, a in page.tags if t == "th"]
     assert scopes.count("row") == len(DATASETS) and scopes.count("rowgroup") == 2
