@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from mrinb.compute.context import PUBLISHED, Context, cache_dir
 from mrinb.errors import MrinbError, unknown
 
 TYPES = ("str", "int", "float", "bool")
@@ -86,3 +90,40 @@ def check(name: str, value: Any, type_name: str) -> Any:
     if type(value) is not wanted:
         raise MrinbError(f"parameter {name} = {value!r}: give a value of type {type_name}")
     return value
+
+
+def context(values: Mapping[str, Any]) -> Context:
+    """Surroundings from parameters, and from the environment where a book is built."""
+    context = Context(
+        published=_published(),
+        data_root=Path(values["data_root"]).expanduser() if values.get("data_root") else None,
+        device=values.get("device", "auto"),
+        workers=int(os.environ.get("MRINB_WORKERS", os.cpu_count() or 1)),
+        compute=_policy(),
+    )
+    if values.get("store"):
+        context = replace(context, store=Path(values["store"]).expanduser().resolve())
+    elif os.environ.get("MRINB_STORE"):
+        context = replace(context, store=Path(os.environ["MRINB_STORE"]))
+    if context.device != "auto" and not context.device.startswith(("cpu", "cuda")):
+        raise unknown("device", context.device, ["auto", "cpu", "cuda", "cuda:0"])
+    root = context.data_root
+    if root is not None:
+        if not root.is_dir():
+            raise MrinbError(f"data_root {root}: no such folder; give your fastMRI folder")
+        context = replace(context, data_root=root.resolve())
+    return replace(context, cache=cache_dir())
+
+
+def _policy() -> Any:
+    policy = os.environ.get("MRINB_COMPUTE", "auto")
+    if policy not in ("never", "ask", "auto"):
+        raise unknown("MRINB_COMPUTE", policy, ["never", "ask", "auto"])
+    return policy
+
+
+def _published() -> tuple[Path, ...]:
+    """The published store: named by the environment, else the one beside the package."""
+    named = os.environ.get("MRINB_PUBLISHED")
+    folder = Path(named) if named else PUBLISHED
+    return (folder,) if folder.is_dir() else ()

@@ -11,6 +11,7 @@ from synthetic import write
 from typer.testing import CliRunner
 
 from mrinb import cli, figures
+from mrinb.chapters import setup
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -108,20 +109,20 @@ def test_pictures_are_of_the_commonest_size(lab, runs):
 
 
 def test_the_gallery_shows_what_there_is_and_names_the_rest(lab):
-    gallery = lab.gallery()
+    gallery = setup.gallery(lab)
     assert set(gallery.arrays) == {PD, PDFS, T2}
-    shown = figures.show(figures.gallery(gallery.arrays, gallery.note), "alt", gallery.note)
+    shown = figures.show(setup.figures.gallery(gallery.arrays, gallery.note), "alt", gallery.note)
     assert "not in data_root: knee/PD-Aera, " in shown.words
     assert "not in data_root: 13 distributions" in figures.note_text(gallery.note)
-    statistics = lab.image_statistics([PD, "brain/T1-Aera"])
+    statistics = setup.image_statistics(lab, [PD, "brain/T1-Aera"])
     assert len(statistics.arrays) == 2  # and the head
     assert statistics.note["missing"] == ["brain/T1-Aera"]
-    assert set(lab.image_statistics(["brain/T1-Aera"]).arrays) != {"real head, T1, sagittal"}
+    assert set(setup.image_statistics(lab, ["brain/T1-Aera"]).arrays) != {"real head, T1, sagittal"}
 
 
 def test_noise_ceilings_are_of_simulated_data_only(lab):
     words = "ceilings: known of simulated data only"
-    assert figures.table(lab.noise_ceilings(), "ceilings").words == words
+    assert figures.table(setup.noise_ceilings(lab), "ceilings").words == words
 
 
 CHAPTERS = {

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrinb import exhibits
+from mrinb.chapters.setup.exhibits import image_statistics
 from mrinb.compute.context import Context
 from mrinb.data.volumes import Volume
 from mrinb.errors import MrinbError
@@ -44,11 +45,11 @@ def test_shown_slices_are_of_the_commonest_size():
 def test_statistics_of_white_noise_are_flat_and_of_a_blur_are_not():
     rng = np.random.default_rng(1)
     noise = np.abs(rng.standard_normal((128, 128))) + 3
-    arrays = exhibits.image_statistics([noise])
+    arrays = image_statistics([noise])
     power = arrays["power"][4:]
     assert power.max() / power.min() < 3
     smooth = np.add.outer(np.arange(128.0), np.arange(128.0)) + 1
-    steep = exhibits.image_statistics([smooth])["power"]
+    steep = image_statistics([smooth])["power"]
     assert steep[2] / steep[-1] > 1e3
     widths = np.diff(arrays["edges"])
     assert 0 < (arrays["density"] * widths).sum() <= 1 + 1e-9

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny import TINY
 
+from mrinb.chapters import forward, separate, setup
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -85,18 +86,18 @@ def test_missing_results_under_never_are_listed(lab):
 
 def test_exhibits_of_chapter_two(lab):
     lab = replace(lab, sampling=masks.sampling(4))
-    steps = lab.forward_model(PD, coils=2)
+    steps = setup.forward_model(lab, PD, coils=2)
     assert steps.arrays["coils"].shape == (2, 48, 48)
     assert steps.arrays["kspace"].shape[-1] == steps.arrays["lines"].size
     assert steps.note["seeds"] == []
-    explorer = lab.mask_explorer(PD, coils=2)
+    explorer = setup.mask_explorer(lab, PD, coils=2)
     assert explorer["kspace"].dtype == np.complex64
     assert np.isfinite(explorer["kspace"]).all()
-    assert len(lab.toy(30, 3, draws=200).sigmas) > 10
+    assert len(setup.toy(lab, 30, 3, draws=200).sigmas) > 10
 
 
 def test_learning_rates_are_compared_on_validation_data(lab):
-    table = lab.learning_rates("unet", Pool.of(PD), rates=(1e-3, 1e-5), seeds=2)
+    table = separate.learning_rates(lab, "unet", Pool.of(PD), rates=(1e-3, 1e-5), seeds=2)
     assert table["learning_rate"].tolist() == [1e-3, 1e-5] * 2
     assert table["seed"].tolist() == [0, 0, 1, 1]
     # Two epochs at a hundredth of the rate leave the network nearer to where it started.
@@ -134,23 +135,23 @@ def test_bad_parameters_are_one_line(values, words, tmp_path):
 def test_runs_of_several_masks_are_scored_side_by_side(lab):
     P = Pool.of(PD)
     two, both = (
-        lab.train("unet", {label: P}, 1, sampling=masks.sampling(*accelerations))
+        lab.at(acceleration=accelerations).train("unet", {label: P}, 1)
         for label, accelerations in (("2-fold", (2,)), ("both", (2, 8)))
     )
     runs = two | both
     assert list(runs.specs) == ["2-fold", "both"]
     assert runs.specs["both"][0].sampling.accelerations == (2, 8)
-    scores = lab.evaluate(runs, {"8-fold": P}, sampling=masks.sampling(8))
+    scores = lab.at(acceleration=8).evaluate(runs, {"8-fold": P})
     assert set(scores["acceleration"]) == {8}
     assert scores.groupby("pool").size().to_dict() == {"2-fold": 2, "both": 2, "zero-filled": 2}
     with pytest.raises(MrinbError, match="two groups of runs are called '2-fold'"):
         runs | two
-    with pytest.raises(MrinbError, match="coils = 1"):
-        two | lab.train("unet", {"other": P}, 1, coils=1)
+    with pytest.raises(MrinbError, match="runs of unet and of vit"):
+        two | replace(two, model="vit", specs={})
 
 
 def test_lines_that_masks_keep_are_those_that_the_scores_are_of(lab, scores):
-    lines = lab.lines(Pool.of(PD), (2, 4))
+    lines = forward.lines(lab, Pool.of(PD), (2, 4))
     assert lines["acceleration"].tolist() == [2, 4]
     assert lines["kept"].tolist() == sorted(lines["kept"], reverse=True)
     assert (lines["acquired"] / lines["kept"]).tolist() == lines["effective"].tolist()
@@ -159,9 +160,10 @@ def test_lines_that_masks_keep_are_those_that_the_scores_are_of(lab, scores):
 
 
 def test_the_best_single_distribution_is_found_at_other_coils(lab):
-    best = lab.best_single(Pool.of(PD), Pool.of(PDFS), coils=1)
+    alone = lab.at(coils=1)
+    best = alone.best_single(Pool.of(PD), Pool.of(PDFS))
     assert best.by_test == best.by_validation == PD
     kept = {(i["kind"], i["key"]) for i in json.loads(
         (lab.context.store / "chapters" / "03-tiny.json").read_text())}  # fmt: skip
-    one_coil = lab.train("unet", {PD: Pool.of(PD)}, coils=1).specs[PD]
-    assert {("eval", lab._eval(run, lab.data(PDFS, "val", 1)).key) for run in one_coil} <= kept
+    one_coil = alone.train("unet", {PD: Pool.of(PD)}).specs[PD]
+    assert {("eval", alone.eval_spec(run, alone.data(PDFS, "val")).key) for run in one_coil} <= kept

@@ -28,7 +28,7 @@ def shared(tmp_path_factory):
     workers._store.cache_clear()
     folder = tmp_path_factory.mktemp("recipes")
     context = Context(store=folder / "store", cache=folder / "cache", device="cpu")
-    return context, ensure(wanted(context), context)
+    return context, ensure(wanted(context), context, RECIPES)
 
 
 def data(split, context):
@@ -104,7 +104,7 @@ def test_a_network_is_trained_on_the_readout_that_it_takes(shared):
         )
         for kept in (0, 1)
     ]
-    found = ensure([*runs, *(scores(context, train) for train in runs)], context)
+    found = ensure([*runs, *(scores(context, train) for train in runs)], context, RECIPES)
     # The same first weights and masks: only the readout differs.
     first = [found[train].table("history")["loss"].iloc[0] for train in runs]
     assert first[0] != first[1]
@@ -247,5 +247,5 @@ def test_missing_real_files_are_one_line(shared, tmp_path):
         update={"data": DataSpec(distribution=NAME, split="test", digest="x")}
     )
     with pytest.raises(MrinbError, match="give their data_root") as error:
-        ensure([spec], replace(context, store=tmp_path / "store"))
+        ensure([spec], replace(context, store=tmp_path / "store"), RECIPES)
     assert "\n" not in str(error.value)

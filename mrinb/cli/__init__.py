@@ -206,4 +206,3 @@ def main() -> None:
     except MrinbError as error:
         typer.echo(f"mrinb: {error}", err=True)
         sys.exit(2)
-

@@ -167,7 +167,7 @@ def rehearse(
                 raise MrinbError(
                     f"{path.name}, code cell {number}: {type(error).__name__}: {error}"
                 ) from error
-            _recast(space, lab, stage if judge else None)
+            _recast(space, lab, stage, judge)
     if judge and stage.absent:
         _note_unreached(stage, cells)
     return stage
@@ -240,17 +240,22 @@ def _targets(node: ast.AST) -> list[str]:
     return names
 
 
-def _recast(space: dict[str, Any], lab: type[Lab], judged: Rehearsal | None) -> None:
+CHAPTERS = "mrinb.chapters."
+
+
+def _recast(space: dict[str, Any], lab: type[Lab], stage: Rehearsal, judge: bool) -> None:
     """Put the rehearsal's lab and claims, and silence, in place of what a cell imported."""
     for name, value in space.items():
         if value is Lab:
             space[name] = lab
         elif value is claims:
-            space[name] = _Module(claims, judged) if judged else MISSING
-        elif isinstance(value, ModuleType) and value.__name__.startswith("mrinb.chapters."):
-            space[name] = _Module(value, judged)
+            space[name] = _Module(claims, stage, judge) if judge else MISSING
         elif SILENT.match(_home(value)):
             space[name] = MISSING
+        elif isinstance(value, ModuleType) and value.__name__.startswith(CHAPTERS):
+            space[name] = _Module(value, stage, judge)
+        elif inspect.isfunction(value) and value.__module__.startswith(CHAPTERS):
+            space[name] = _stood_in(value, stage, judge)
 
 
 def _home(value: Any) -> str:
@@ -265,20 +270,25 @@ class _Module:
 
     Args:
         module: ``claims``, or a chapter's package.
-        stage: what takes the verdicts and outcomes, if any.
+        stage: what takes the verdicts and outcomes.
+        judge: whether there are to be any.
     """
 
-    def __init__(self, module: ModuleType, stage: Rehearsal | None) -> None:
-        self._module, self._stage = module, stage
+    def __init__(self, module: ModuleType, stage: Rehearsal, judge: bool) -> None:
+        self._module, self._stage, self._judge = module, stage, judge
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
         if SILENT.match(_home(value)):
             return MISSING
-        if self._stage is None or not inspect.isfunction(value):
-            return value
-        decides = self._module is claims or value in claims.ANSWERS
-        return _recorded(value, self._stage) if decides else value
+        return _stood_in(value, self._stage, self._judge) if inspect.isfunction(value) else value
+
+
+def _stood_in(function: Callable[..., Any], stage: Rehearsal, judge: bool) -> Callable[..., Any]:
+    """A function of a chapter or of the claims, as a rehearsed chapter calls it."""
+    if judge and (function.__module__ == claims.__name__ or function in claims.ANSWERS):
+        return _recorded(function, stage)
+    return _tolerant(function, stage)
 
 
 def _recorded(function: Callable[..., Any], stage: Rehearsal) -> Callable[..., Any]:
@@ -329,14 +339,14 @@ def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
             stage.context = replace(lab.context, compute=compute)
             return replace(lab, context=stage.context)
 
-        def _ensure(self, specs: Sequence[Spec]) -> dict[Spec, Entry]:
+        def fetch(self, specs: Sequence[Spec]) -> dict[Spec, Entry]:
             # Of runs that are stood in for there are no specs.
             known = {s: None for s in specs if isinstance(s, Spec)}
             stage.wanted.update(known)
             return {s: _entry(s, stage, self.context, fresh) for s in known}
 
     for name, method in inspect.getmembers(Lab, inspect.isfunction):
-        if not name.startswith("_"):
+        if not name.startswith("_") and name not in vars(Rehearsed):
             setattr(Rehearsed, name, _tolerant(method, stage))
     any_best: Any = Rehearsed.best_single
 
@@ -365,7 +375,7 @@ def _entry(spec: Spec, stage: Rehearsal, context: Context, fresh: bool) -> Any:
 
 
 def _tolerant(method: Callable[..., Any], stage: Rehearsal) -> Callable[..., Any]:
-    """A method of the lab that gives a stand-in where it cannot work without results."""
+    """A function that gives a stand-in where it cannot work without results."""
 
     @functools.wraps(method)
     def call(*args: Any, **options: Any) -> Any:

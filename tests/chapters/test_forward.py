@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mrinb.chapters.forward import experiment as forward_shifts
-from mrinb.chapters.robustness import experiment as studies
+from mrinb.chapters.forward import experiment
+from mrinb.chapters.robustness import study
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -27,7 +27,7 @@ def lab(tmp_path_factory):
 
 
 def test_every_training_is_tested_at_every_acceleration(lab):
-    found = forward_shifts.accelerations(lab, P)
+    found = experiment.accelerations(lab, P)
     trained = ["2-fold", "4-fold", "8-fold", "16-fold", "all four", "3-fold"]
     assert list(found.runs.specs) == trained
     masks = {p: r[0].sampling.accelerations for p, r in found.runs.specs.items()}
@@ -41,7 +41,7 @@ def test_every_training_is_tested_at_every_acceleration(lab):
     unseen = scores[(scores["target"] == "3-fold") & scores["pool"].isin(trained[:4])]
     assert found.best.by_test == unseen.loc[unseen["ssim"].idxmax(), "pool"]
     assert found.best.by_validation == table["val"].idxmax()
-    beside = forward_shifts.beside_paper(found.best)
+    beside = experiment.beside_paper(found.best)
     assert beside["paper, test"].tolist() == ["0.906", "0.899", "0.834", "0.758"]
     assert beside["test"].tolist() == [f"{t:.4f}" for t in table["test"]]
     assert not np.allclose(table["test"], table["val"])
@@ -49,8 +49,8 @@ def test_every_training_is_tested_at_every_acceleration(lab):
 
 def test_scores_before_and_after_matching(lab):
     shift = custom("knee/PDFS-Aera + knee/PD-Aera", "brain/T2-Avanto")
-    scores = studies.robustness(lab, shift, metric="ssim_matched").scores
-    table = forward_shifts.matching(scores).set_index("trained on")
+    scores = study(lab, shift, metric="ssim_matched").scores
+    table = experiment.matching(scores).set_index("trained on")
     assert list(table.index) == ["zero-filled", "P_best", "P", "P, size of P_best", "P+Q"]
     assert table.loc["zero-filled", "network"] == "none" and table.loc["P", "network"] == "U-net"
     rows = scores[(scores["pool"] == "P") & (scores["target"] == "Q")]
@@ -60,14 +60,14 @@ def test_scores_before_and_after_matching(lab):
 
 
 def test_the_control_changes_the_coils_of_the_knees_alone(lab):
-    scores = forward_shifts.coils_alone(lab, P, Q)
+    scores = experiment.coils_alone(lab, P, Q)
     assert set(scores["pool"]) == {"P", "P+Q", "P, 4 coils", "zero-filled"}
     assert set(scores["distribution"]) == set(Q.distributions)
     assert scores.groupby("pool").size().tolist() == [1] * 4
     one = scores.set_index("pool")["ssim"]
     assert one["P"] != one["P, 4 coils"]
     # The Avanto has four coils whatever the lab's: the images tested are the same.
-    fewer = lab.at_coils(4)
+    fewer = lab.at(coils=4)
     runs = fewer.train("unet", {"P": P})
     again = fewer.evaluate(runs, {"Q": Q}).set_index("pool")["ssim"]
     assert again["zero-filled"] == one["zero-filled"]
@@ -75,4 +75,4 @@ def test_the_control_changes_the_coils_of_the_knees_alone(lab):
 
 def test_a_scanner_has_a_coil(lab):
     with pytest.raises(MrinbError, match="coils = 0"):
-        lab.at_coils(0)
+        lab.at(coils=0)

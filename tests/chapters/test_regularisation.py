@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mrinb import figures
 from mrinb.chapters.regularisation import experiment as regularisation
+from mrinb.chapters.regularisation import figures
 from mrinb.errors import MrinbError
 from mrinb.stats import claims
 

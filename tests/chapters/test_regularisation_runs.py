@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mrinb import catalogue, exhibits, recipes
+from mrinb import catalogue, recipes
+from mrinb.chapters.regularisation import runs
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -27,7 +28,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scores(lab):
-    return lab.regularised(ON, (0.01, 0.1), iterations=3)
+    return runs.scores(lab, ON, (0.01, 0.1), iterations=3)
 
 
 def test_one_row_a_slice_and_weight(scores):
@@ -41,13 +42,13 @@ def test_one_row_a_slice_and_weight(scores):
 
 
 def test_validation_has_half_as_many_slices_of_other_subjects(lab, scores):
-    held_out = lab.regularised(ON, (0.01,), "val", iterations=3)
+    held_out = runs.scores(lab, ON, (0.01,), "val", iterations=3)
     assert len(held_out) == 2 * 2
     assert not set(held_out["subject"]) & set(scores["subject"])
 
 
 def test_the_panel_shows_what_the_table_scores(lab, scores):
-    panel = lab.regularised_panel(PD, (0.01, 0.1), iterations=3)
+    panel = runs.panel(lab, PD, (0.01, 0.1), iterations=3)
     assert list(panel.images) == ["zero-filled", "λ = 0.01", "λ = 0.1"]
     for label, value in panel.ssim.items():
         assert value in scores.loc[scores["pool"] == label, "ssim"].to_numpy()
@@ -56,7 +57,7 @@ def test_the_panel_shows_what_the_table_scores(lab, scores):
 
 
 def test_multi_coil_data_are_of_another_key(lab):
-    single, multi = (lab._images(PD, "test", coil, 2) for coil in ("single", "multi"))
+    single, multi = (runs._images(lab, PD, "test", coil, 2) for coil in ("single", "multi"))
     assert single.key != multi.key
     assert multi.simulator.versions == acquire.versions(catalogue.distribution(PD))
 
@@ -64,7 +65,7 @@ def test_multi_coil_data_are_of_another_key(lab):
 @pytest.mark.parametrize(("name", "value"), [("iterations", 0), ("slices", -1)])
 def test_numbers_that_make_no_sense(lab, name, value):
     with pytest.raises(MrinbError, match=f"= {value}: give "):
-        lab.regularised(ON, (0.01,), **{name: value})
+        runs.scores(lab, ON, (0.01,), **{name: value})
 
 
 def method(version=1, **options):
@@ -104,4 +105,4 @@ def test_pictures_of_a_method_have_their_own_key(lab):
     data = lab.data(PD, "test", coil="single")
     plain = lab.exhibit("reconstruction", data, slices=1)
     assert plain.key != lab.exhibit("reconstruction", data, method=method(), slices=1).key
-    assert "method" not in plain.model_dump() and plain.version == exhibits.VERSION
+    assert "method" not in plain.model_dump() and plain.version == 1

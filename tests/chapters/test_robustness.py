@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mrinb import figures
-from mrinb.chapters.robustness import experiment as studies
+from mrinb.chapters.robustness import experiment
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -15,8 +15,7 @@ from mrinb.pools import Pool
 from mrinb.profiles import PROFILES, Network
 from mrinb.shifts import coils, custom, section4
 from mrinb.simulate.head import Head
-from mrinb.stats import claims
-from mrinb.stats import lines as robustness
+from mrinb.stats import claims, lines
 from mrinb.widgets import Scatter
 
 UNET = Network((("channels", 2), ("pools", 2)), 3, 2)
@@ -38,7 +37,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(lab):
-    return studies.robustness(lab, SHIFT)
+    return experiment.study(lab, SHIFT)
 
 
 def test_every_network_on_four_sets_and_their_quarters(study):
@@ -56,25 +55,25 @@ def test_every_network_on_four_sets_and_their_quarters(study):
 def test_what_the_profile_has_no_time_for_is_run_where_it_is_asked_for(lab):
     networks = {**TINY.networks, "vit": VIT._replace(shift="field")}
     lab = replace(lab, profile=TINY._replace(networks=networks))
-    assert studies.networks_on(lab, SHIFT) == ("unet",)
-    assert studies.networks_on(lab, SHIFT._replace(name="field")) == ("unet", "vit")
-    assert studies.networks_on(lab, SHIFT, every=True) == ("unet", "vit")
-    assert studies.networks_on(replace(lab, model="vit"), SHIFT) == ("vit",)
+    assert experiment.networks_on(lab, SHIFT) == ("unet",)
+    assert experiment.networks_on(lab, SHIFT._replace(name="field")) == ("unet", "vit")
+    assert experiment.networks_on(lab, SHIFT, every=True) == ("unet", "vit")
+    assert experiment.networks_on(replace(lab, model="vit"), SHIFT) == ("vit",)
 
 
 def test_the_published_book_has_varnet_on_one_shift(lab):
     lab = replace(lab, profile=PROFILES["classroom"])
-    on = {s.name: studies.networks_on(lab, s) for s in (*section4, coils)}
+    on = {s.name: experiment.networks_on(lab, s) for s in (*section4, coils)}
     assert [name for name, models in on.items() if "varnet" in models] == ["contrast"]
     lab = replace(lab, profile=PROFILES["paper"])
-    assert all("varnet" in studies.networks_on(lab, s) for s in (*section4, coils))
+    assert all("varnet" in experiment.networks_on(lab, s) for s in (*section4, coils))
 
 
 def test_p_best_is_the_choice_of_the_rule(lab, study):
     assert study.name == study.best.by_validation
-    by_test = studies.robustness(lab, SHIFT, "test")
+    by_test = experiment.study(lab, SHIFT, "test")
     assert by_test.name == study.best.by_test
-    assert studies.disagree(study) == (study.name != by_test.name)
+    assert experiment.disagree(study) == (study.name != by_test.name)
     assert set(study.scores.loc[study.scores["target"] == "P_best", "distribution"]) == {study.name}
 
 
@@ -84,7 +83,7 @@ def test_no_row_stands_twice(study):
 
 
 def test_points_are_means_over_slices(study):
-    table = robustness.points(study.scores)
+    table = lines.points(study.scores)
     assert len(table) == 4 * 2 * 3 * (2 + 1)  # sets x sizes x checkpoints x runs
     row = table.iloc[5]
     rows = study.scores
@@ -95,7 +94,7 @@ def test_points_are_means_over_slices(study):
 
 
 def test_the_other_distributions_of_p_are_averaged(lab, study):
-    found = study.scores[study.scores["pool"] == studies.OTHERS]
+    found = study.scores[study.scores["pool"] == experiment.OTHERS]
     (other,) = set(SHIFT.P.distributions) - {study.name}
     alone = lab.evaluate(lab.train("unet", {other: Pool.of(other)}), {"Q": SHIFT.Q})
     expected = alone.loc[alone["pool"] == other].groupby("seed")["ssim"].mean()
@@ -103,12 +102,12 @@ def test_the_other_distributions_of_p_are_averaged(lab, study):
 
 
 def test_the_rival_is_best_by_another_score(lab, study):
-    same = studies.rival(study, "ssim")
+    same = experiment.rival(study, "ssim")
     assert same.attrs["rival"] == study.best.by_validation
     numbers = [claims.check("diversity-helps", t).estimate for t in (same, study.scores)]
     assert numbers[0] == pytest.approx(numbers[1])
     # The distribution with the largest error is another one.
-    worst = studies.rival(study, "nmse")
+    worst = experiment.rival(study, "nmse")
     assert worst.attrs["rival"] != same.attrs["rival"]
     alone = lab.evaluate(
         lab.train("unet", {"it": Pool.of(worst.attrs["rival"])}), {"Q": SHIFT.Q}
@@ -120,7 +119,7 @@ def test_the_rival_is_best_by_another_score(lab, study):
 
 
 def test_p_best_can_be_chosen_by_another_score(lab):
-    best = studies.robustness(lab, SHIFT, metric="nmse").best
+    best = experiment.study(lab, SHIFT, metric="nmse").best
     assert best.metric == "nmse"
     val = best.scores["val"].query("pool != 'zero-filled'").groupby("pool")["nmse"].mean()
     assert best.by_validation == val.idxmax()
@@ -141,7 +140,7 @@ def test_every_claim_of_the_chapter_can_be_checked(study):
 
 
 def test_best_single_by_both_rules_and_seeds(lab, study):
-    table = studies.singles(lab, study)
+    table = experiment.singles(lab, study)
     assert len(table) == 3 * 2
     assert table.groupby("distribution")["by_validation"].all().sum() == 1
     means = table.groupby("distribution")["ssim"].mean()
@@ -150,8 +149,8 @@ def test_best_single_by_both_rules_and_seeds(lab, study):
 
 
 def test_scatter_shows_each_point_s_own_reconstruction(lab, study):
-    data = studies.scatter(lab, study)
-    assert len(data.points) == len(robustness.points(study.scores))
+    data = experiment.scatter(lab, study)
+    assert len(data.points) == len(lines.points(study.scores))
     data.check()
     point = next(p for p in data.points if (p.training, p.model, p.epoch) == ("P", "ViT", 2))
     rows = study.scores[
@@ -165,20 +164,20 @@ def test_scatter_shows_each_point_s_own_reconstruction(lab, study):
 
 
 def test_capacity_trains_wide_networks_once(lab, study):
-    table = studies.capacity(lab, study, (2, 4))
+    table = experiment.capacity(lab, study, (2, 4))
     seeds = table[table["pool"] != "zero-filled"].groupby("channels")["seed"].nunique()
     assert seeds.to_dict() == {2: 2, 4: 1}
     assert set(table["training"]) == {"P_best", "P", "P, size of P_best", "zero-filled"}
 
 
 def test_second_target_and_its_own_reference(lab, study):
-    scores = studies.second_target(lab, study, Pool.of("knee/PDFS-Skyra"))
+    scores = experiment.second_target(lab, study, Pool.of("knee/PDFS-Skyra"))
     assert set(scores["target"]) == {"Q", "Q2"}
     assert "P+Q2" in set(scores["training"])
     assert set(scores.loc[scores["training"] != "", "model"]) == {"unet"}
-    table = studies.shares(scores, {"Q": "P+Q", "Q2": "P+Q2"})
+    table = experiment.shares(scores, {"Q": "P+Q", "Q2": "P+Q2"})
     assert len(table) == 2 * 2 * 2
-    shown = studies.shares_table(table)
+    shown = experiment.shares_table(table)
     assert list(shown.columns) == ["network", "on", "trained on", "score", "effect", "severity",
                                    "share", "90 % interval"]  # fmt: skip
     assert set(shown["score"]) == {"SSIM", "SSIM, foreground"}
@@ -188,23 +187,26 @@ def test_second_target_and_its_own_reference(lab, study):
     fig = figures.bars(scores, words={"Q": "one", "Q2": "another"})
     assert {ax.get_title(loc="left") for ax in fig.axes} == {"Q: one", "Q2: another"}
     with pytest.raises(MrinbError, match="is not unseen"):
-        studies.second_target(lab, study, SHIFT.Q)
+        experiment.second_target(lab, study, SHIFT.Q)
 
 
 def test_a_second_target_is_set_beside_the_same_scans_of_q():
     both = Pool.of("brain/T2-*", "brain/FLAIR-Skyra")
-    found = studies._twins(both, Pool.of("head/*"))
+    found = experiment._twins(both, Pool.of("head/*"))
     assert set(found.distributions) == {"brain/T2-Prisma", "brain/FLAIR-Skyra"}
-    assert studies._twins(both, Pool.of("knee/PD-Aera")) == both
+    assert experiment._twins(both, Pool.of("knee/PD-Aera")) == both
 
 
 def test_pools_that_make_no_experiment_are_refused(lab):
     with pytest.raises(MrinbError, match="at least two"):
-        studies.robustness(lab, custom("knee/PD-Aera", "knee/PD-Skyra"))
+        experiment.study(lab, custom("knee/PD-Aera", "knee/PD-Skyra"))
     with pytest.raises(MrinbError, match="is not unseen"):
-        studies.robustness(lab, custom("knee/PD-*", "knee/PD-Skyra"))
+        experiment.study(lab, custom("knee/PD-*", "knee/PD-Skyra"))
 
 
 def test_subjects_of_simulated_heads_are_the_people_behind_them():
     names = {"distribution": ["brain/T2-Aera", "head/T2-Aera"], "subject": ["0000005", "0000002"]}
-    assert studies._people(pd.DataFrame(names))["subject"].tolist() == ["0000005", Head(2).source]
+    assert experiment._people(pd.DataFrame(names))["subject"].tolist() == [
+        "0000005",
+        Head(2).source,
+    ]

@@ -6,16 +6,17 @@ import pytest
 from lines_data import table
 from matplotlib.colors import to_hex
 
-from mrinb import figures
+from mrinb.chapters.robustness import figures as robustness_figures
 from mrinb.errors import MrinbError
-from mrinb.stats import lines as robustness
+from mrinb.figures import ROLES
+from mrinb.stats import lines
 
 NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(robustness, "REPLICATES", 100)
+    monkeypatch.setattr(lines, "REPLICATES", 100)
 
 
 def noted(frame):
@@ -38,13 +39,13 @@ def marks(ax, colour):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("metric", robustness.METRICS)
+@pytest.mark.parametrize("metric", lines.METRICS)
 def test_figure_5_draws_every_checkpoint_and_a_line_a_training_set(metric):
-    points = robustness.points(scores())
-    fig = figures.effective_robustness(points, metric)
+    points = lines.points(scores())
+    fig = robustness_figures.effective_robustness(points, metric)
     assert len(fig.axes) == 2
     ax = fig.axes[0]
-    violet = marks(ax, figures.ROLES["P_best"])
+    violet = marks(ax, ROLES["P_best"])
     assert len(violet) == 5 * 2 * 3  # runs x sizes x checkpoints
     drawn = sorted((float(m.get_xdata()[0]), float(m.get_ydata()[0])) for m in violet)
     rows = points[(points["shift"] == "anatomy") & (points["training"] == "P_best")]
@@ -56,13 +57,13 @@ def test_figure_5_draws_every_checkpoint_and_a_line_a_training_set(metric):
 
 
 def test_lines_without_spread_are_dashed():
-    fig = figures.effective_robustness(robustness.points(scores(("field",), spread=1e-4)))
+    fig = robustness_figures.effective_robustness(lines.points(scores(("field",), spread=1e-4)))
     assert all(line.get_linestyle() != "-" for line in fig.axes[0].lines)
 
 
 def test_distances_of_single_seeds_have_no_interval():
-    found = robustness.distances(scores(("anatomy",), own=0.01))
-    fig = figures.distances(noted(found))
+    found = lines.distances(scores(("anatomy",), own=0.01))
+    fig = robustness_figures.distances(noted(found))
     ax = fig.axes[0]
     bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 1.2]
     assert len(bars) == 2 * 3  # U-net and all, three quantities
@@ -73,11 +74,11 @@ def test_distances_of_single_seeds_have_no_interval():
 
 
 def test_distances_beyond_the_points_of_p_best_are_pale():
-    found = robustness.distances(scores(("anatomy",), own=0.01))
+    found = lines.distances(scores(("anatomy",), own=0.01))
     assert found["inside"].all()
-    assert not any("extrapolated" in t for t in texts(figures.distances(noted(found))))
+    assert not any("extrapolated" in t for t in texts(robustness_figures.distances(noted(found))))
     found.loc[found["model"] == "all", "inside"] = False
-    fig = figures.distances(noted(found))
+    fig = robustness_figures.distances(noted(found))
     assert any("extrapolated" in t for t in texts(fig))
     pale = [line for line in fig.axes[0].lines if line.get_color() == "#9aa3ad"]
     assert len(pale) == 3 * 2  # marks and intervals of three quantities
@@ -98,7 +99,7 @@ def ranked():
 
 
 def test_the_best_single_distribution_is_named_with_its_rule():
-    fig = figures.singles(ranked())
+    fig = robustness_figures.singles(ranked())
     labels = [t.get_text() for t in fig.axes[0].get_yticklabels()]
     assert [label.partition(" (")[0].strip() for label in labels] == [
         "knee PD, Aera 1.5 T", "knee PD, Skyra 3 T", "all of P",
@@ -121,7 +122,7 @@ def widths(gain=0.01):
 
 
 def test_capacity_shows_the_gain_at_every_width():
-    fig = figures.capacity(widths())
+    fig = robustness_figures.capacity(widths())
     gain = next(line for line in fig.axes[2].lines if len(line.get_xdata()) == 3)
     assert list(gain.get_xdata()) == [4, 8, 16]
     np.testing.assert_allclose(gain.get_ydata(), 0.01)
@@ -130,10 +131,10 @@ def test_capacity_shows_the_gain_at_every_width():
 
 def test_what_cannot_be_drawn_is_said():
     with pytest.raises(MrinbError, match="no points with metric 'psnr'"):
-        figures.effective_robustness(robustness.points(scores()), "psnr")
+        robustness_figures.effective_robustness(lines.points(scores()), "psnr")
     with pytest.raises(MrinbError, match="no distances"):
-        figures.distances(pd.DataFrame())
+        robustness_figures.distances(pd.DataFrame())
     with pytest.raises(MrinbError, match="no scores with metric 'psnr'"):
-        figures.singles(ranked(), "psnr")
+        robustness_figures.singles(ranked(), "psnr")
     with pytest.raises(MrinbError, match="lacks column 'channels'"):
-        figures.capacity(widths().drop(columns="channels"))
+        robustness_figures.capacity(widths().drop(columns="channels"))

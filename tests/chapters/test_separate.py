@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mrinb import shifts
-from mrinb.chapters.separate import experiment as section3
+from mrinb.chapters.separate import experiment
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -25,26 +25,28 @@ def lab(tmp_path):
 
 def test_a_tenth_of_the_slices_of_q_is_kept_of_p(lab):
     for shift in shifts.section3:
-        pools = section3.skewed_pools(lab, shift)
+        pools = experiment.skewed_pools(lab, shift)
         sizes = {label: lab.slices(pool) for label, pool in pools.items()}
         assert sizes["Q"] / sizes["P"] == pytest.approx(10, abs=0.2)
         assert sizes["P+Q"] == sizes["P"] + sizes["Q"]
 
 
 def test_small_pools_are_a_quarter_and_the_half_is_half_of_that(lab):
-    four, small = section3.four_pools(CONTRAST), section3.small_pools(CONTRAST)
+    four, small = experiment.four_pools(CONTRAST), experiment.small_pools(CONTRAST)
     assert list(four) == list(small)
     for label in four:
         assert lab.slices(small[label]) == lab.slices(four[label]) / 4
 
 
 def test_the_small_network_is_as_the_papers_10_to_32(lab):
-    found = {name: section3.small_channels(replace(lab, profile=p)) for name, p in PROFILES.items()}
+    found = {
+        name: experiment.small_channels(replace(lab, profile=p)) for name, p in PROFILES.items()
+    }
     assert found == {"quick": 3, "classroom": 3, "paper": 10}
 
 
 def test_networks_have_the_papers_numbers_of_parameters(lab):
-    table = section3.networks(lab)
+    table = experiment.networks(lab)
     paper = table[table["profile"] == "paper"].set_index("network")["parameters"].to_dict()
     assert paper == {
         "U-net": "7,756,097", "U-net, small": "757,501", "ViT": "8,029,000",
@@ -55,7 +57,7 @@ def test_networks_have_the_papers_numbers_of_parameters(lab):
 
 
 def test_sizes_are_those_of_the_profile_beside_the_papers(lab):
-    table = section3.sizes(lab).set_index("distribution")
+    table = experiment.sizes(lab).set_index("distribution")
     assert len(table) == 16 + 1
     assert table.loc["the paper, each"].tolist() == ["about 2,048", "not stated", "about 128"]
     assert set(table["train"][:-1]) == {"64 of 8 subjects"}
@@ -73,14 +75,14 @@ def view(model):
 
 def test_networks_come_together_in_one_comparer():
     exhibits = [CompareData({"P": "P: knees"}, [m], [view(m)]) for m in ("U-net", "ViT")]
-    both = section3.join_models(exhibits)
+    both = experiment.join_models(exhibits)
     both.check()
     assert both.models == ["U-net", "ViT"]
     assert set(both.views[0].images) == {("U-net", "P"), ("ViT", "P")}
     assert both.views[0].notes == ["key of U-net", "key of ViT"]
     other = replace(exhibits[1], pools={"Q": "Q"})
     with pytest.raises(MrinbError, match="same pools and test slices"):
-        section3.join_models([exhibits[0], other])
+        experiment.join_models([exhibits[0], other])
 
 
 def scores(spreads, seeds=(0, 1, 2)):
@@ -107,7 +109,7 @@ def test_scatter_is_measured_on_what_a_network_was_trained_for_and_once():
     table = scores({10: 0.01, 20: 0.002})
     twice = pd.concat([table, table])
     twice.attrs = table.attrs
-    found = section3.spread(twice)
+    found = experiment.spread(twice)
     assert found["train_slices"].tolist() == [10, 20]
     assert found["ssim"].tolist() == pytest.approx([0.01, 0.002])
     assert found["ssim_foreground"].tolist() == pytest.approx([0.02, 0.004])
@@ -131,7 +133,7 @@ FALLING = {10 * 2**i: 0.01 / 2**i for i in range(6)}
     ],
 )
 def test_verdicts_on_the_scatter(spreads, words):
-    table = section3.spread_verdicts(section3.spread(scores(spreads)))
+    table = experiment.spread_verdicts(experiment.spread(scores(spreads)))
     assert table["verdict"].tolist() == words
     assert f"10 to {max(spreads):,} slices" in table["found"][0]
 
@@ -140,12 +142,12 @@ def test_scatter_is_ranked_within_one_network():
     # The smaller network scatters more and has the larger sets: over both it would be a rise.
     wide, small = scores(FALLING), scores({1000 * s: 1.5 for s in (1, 2, 3)})
     both = pd.concat([wide, small.assign(series="small")], ignore_index=True)
-    table = section3.spread_verdicts(section3.spread(both))
+    table = experiment.spread_verdicts(experiment.spread(both))
     assert table["verdict"][0] == "holds" and "U-net: rank correlation -1.00" in table["found"][0]
 
 
 def test_scatter_of_one_seed_is_not_judged():
-    table = section3.spread_verdicts(section3.spread(scores(FALLING, seeds=(0,))))
+    table = experiment.spread_verdicts(experiment.spread(scores(FALLING, seeds=(0,))))
     assert table["verdict"].tolist() == ["underpowered", "beyond this profile"]
 
 
@@ -154,7 +156,7 @@ def test_learning_rates_are_compared_where_the_paper_saw_no_difference():
     rows = [("flat", r, 0, 0.9 - 5 * (r == 4e-4) * 1e-2 + r, 0.8) for r in rates]
     rows += [("steep", r, 0, 0.9 + 10 * r, 0.8 + 5 * r) for r in rates]
     columns = ["series", "learning_rate", "seed", "ssim", "ssim_foreground"]
-    table = section3.flat_rates(pd.DataFrame(rows, columns=columns)).set_index("trained")
+    table = experiment.flat_rates(pd.DataFrame(rows, columns=columns)).set_index("trained")
     assert table["range of 0.0007 to 0.0013"].to_dict() == {"flat": "0.0006", "steep": "0.0060"}
     assert table["on the foreground"].to_dict() == {"flat": "0.0000", "steep": "0.0030"}
     assert table.loc["steep", "best rate"] == "0.0013"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from similarity_tables import GOOD, NEAR, POOLS, scores, similarities
 
-from mrinb import figures
+from mrinb.chapters.similarity import figures
 from mrinb.errors import MrinbError
 from mrinb.stats import ranks
 

@@ -214,7 +214,7 @@ def test_a_book_is_built(root, tmp_path):
     )
     standin.write(root, "01_introduction", "1 Introduction", code)
     verdict = (
-        "from mrinb import claims\nfrom unittest import mock\n"
+        "from mrinb.stats import claims\nfrom unittest import mock\n"
         "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n')\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
         "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"

@@ -19,7 +19,9 @@ from mrinb.publish.dry_run import MISSING, rehearse
 from mrinb.stats import claims
 
 LAB = """\
-from mrinb import claims, figures, widgets
+from mrinb import figures, widgets
+from mrinb.chapters import separate, setup
+from mrinb.stats import claims
 from mrinb.lab import Lab
 from mrinb.pools import Pool
 lab = Lab.from_parameters(globals(), chapter="09")
@@ -48,12 +50,11 @@ if best.by_test == best.by_validation:
 
 
 OUTCOMES = """\
-from mrinb import section3
 figures.table(claims.cases_table(
     scores.assign(shift="s"), narrow="a", diverse="c", both="c", others="b"
 ))
-scatter = section3.spread(scores.assign(series="U-net"))
-figures.table(section3.spread_verdicts(scatter), "The scatter of seeds")"""
+scatter = separate.spread(scores.assign(series="U-net"))
+figures.table(separate.spread_verdicts(scatter), "The scatter of seeds")"""
 
 
 @pytest.fixture
@@ -205,7 +206,8 @@ def test_every_public_method_of_the_lab_takes_stand_ins(book):
     """A method that cannot work without results gives a stand-in, as these do."""
     cell = "found = [lab.evaluate(lab.train(model, {'a': P}), {'P': P}), "
     cell += "lab.histories(lab.train(model, {'a': P})), lab.panel(lab.train(model, {'a': P}), "
-    cell += "P.distributions[0]), lab.forward_model('knee/PD-Skyra'), lab.toy(9, 3)]\n"
+    cell += "P.distributions[0]), setup.forward_model(lab, 'knee/PD-Skyra'), "
+    cell += "setup.toy(lab, 9, 3)]\n"
     cell += "import sys\nsys.modules['found'] = found"
     rehearse(chapter(book, LAB, cell), {"profile": "quick"})
     found = sys.modules.pop("found")

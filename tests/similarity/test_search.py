@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks import similarity as benchmark
 from mrinb import recipes
+from mrinb.chapters.similarity import experiment
 from mrinb.compute.context import Context
 from mrinb.compute.curation import publish
 from mrinb.compute.runner import ensure
@@ -22,8 +23,7 @@ from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.profiles import PROFILES
-from mrinb.similarity import embedders
-from mrinb.similarity import search as similarity
+from mrinb.similarity import embedders, search
 from mrinb.specs import DataSpec, EmbedderSpec, FeatureSpec, SimilaritySpec
 from mrinb.stats import ranks
 
@@ -44,7 +44,7 @@ def volume(path, slices=3, size=48, name="v"):
 
 def test_patches_show_the_body(tmp_path):
     found, disc = volume(tmp_path / "v.h5")
-    places, images = similarity.sample(found, 12, 20, 0)
+    places, images = search.sample(found, 12, 20, 0)
     assert len(places) == len(images) == 20
     assert {p.slice for p in places} == {1, 2}
     with h5py.File(tmp_path / "v.h5") as file:
@@ -53,33 +53,33 @@ def test_patches_show_the_body(tmp_path):
     for place, image in zip(places, images, strict=True):
         window = np.s_[place.row : place.row + 12, place.column : place.column + 12]
         np.testing.assert_allclose(image, target[place.slice][window] / 200)
-        assert wide[window].mean() >= similarity.MIN_FOREGROUND
+        assert wide[window].mean() >= search.MIN_FOREGROUND
 
 
 def test_draws_follow_from_the_name_and_are_nested(tmp_path):
     found, _ = volume(tmp_path / "v.h5")
-    few, many = (similarity.sample(found, 12, count, 0)[0] for count in (5, 15))
+    few, many = (search.sample(found, 12, count, 0)[0] for count in (5, 15))
     assert many[:5] == few
-    assert similarity.sample(found, 12, 5, 0)[0] == few
-    assert similarity.sample(found._replace(name="w"), 12, 5, 0)[0] != few
-    assert similarity.sample(found, 12, 5, 1)[0] != few
+    assert search.sample(found, 12, 5, 0)[0] == few
+    assert search.sample(found._replace(name="w"), 12, 5, 0)[0] != few
+    assert search.sample(found, 12, 5, 1)[0] != few
     with pytest.raises(MrinbError, match="48 x 48 hold no patch of 49"):
-        similarity.sample(found, 49, 1, 0)
+        search.sample(found, 49, 1, 0)
 
 
 def test_a_volume_of_air_gives_no_patches(tmp_path):
     found, _ = volume(tmp_path / "v.h5", slices=1)
-    places, images = similarity.sample(found, 12, 4, 0)
+    places, images = search.sample(found, 12, 4, 0)
     assert places == []
     assert images.shape == (0, 12, 12)
 
 
 def test_patches_scale_with_simulated_images_only():
     data = DataSpec(distribution=PD, split="test")
-    assert similarity.patch_size(data) == 80
+    assert search.patch_size(data) == 80
     small = data.model_validate({**data.model_dump(), "simulator": {
         "size": 96, "coils": 1, "subjects": 1, "slices": 1}})  # fmt: skip
-    assert similarity.patch_size(small) == 24
+    assert search.patch_size(small) == 24
 
 
 sizes = st.lists(st.integers(0, 9), min_size=1, max_size=5)
@@ -87,12 +87,12 @@ sizes = st.lists(st.integers(0, 9), min_size=1, max_size=5)
 
 @given(sizes, st.integers(0, 40))
 def test_shares_are_even_and_nested(sizes, count):
-    given_ = similarity.shares(count, sizes)
+    given_ = search.shares(count, sizes)
     assert sum(given_) == min(count, sum(sizes))
     assert all(0 <= g <= size for g, size in zip(given_, sizes, strict=True))
     short = [g for g, size in zip(given_, sizes, strict=True) if g < size]
     assert max(given_) - min(short, default=max(given_)) <= 1
-    more = similarity.shares(count + 1, sizes)
+    more = search.shares(count + 1, sizes)
     assert all(a <= b for a, b in zip(given_, more, strict=True))
 
 
@@ -102,30 +102,30 @@ def unit(rng, *shape):
 
 
 def test_search_in_blocks_equals_brute_force(monkeypatch):
-    monkeypatch.setattr(similarity, "QUERIES", 7)
+    monkeypatch.setattr(search, "QUERIES", 7)
     rng = np.random.default_rng(0)
     queries, features = unit(rng, 30, 16), unit(rng, 101, 16)
     features[57] = features[12]  # the first of equals is named
     queries[3] = features[12]
-    found = similarity.nearest(queries, features.split(10))
+    found = search.nearest(queries, features.split(10))
     cosines = queries.double() @ features.double().T
     torch.testing.assert_close(found.similarity.double(), cosines.max(1).values, rtol=0, atol=1e-6)
     assert found.place.tolist() == cosines.argmax(1).tolist()
     assert (found.compared, int(found.place[3])) == (101, 12)
-    none = similarity.nearest(queries, [])
+    none = search.nearest(queries, [])
     assert none.compared == 0
     assert (none.place == -1).all()
 
 
 def test_features_are_read_in_blocks_by_row(monkeypatch, tmp_path):
-    monkeypatch.setattr(similarity, "ROWS", 4)
+    monkeypatch.setattr(search, "ROWS", 4)
     features = np.random.default_rng(0).standard_normal((10, 3)).astype(np.float16)
     np.save(tmp_path / "f.npy", features)
-    blocks = list(similarity.read_features(tmp_path / "f.npy"))
+    blocks = list(search.read_features(tmp_path / "f.npy"))
     assert [len(b) for b in blocks] == [4, 4, 2]
     np.testing.assert_array_equal(torch.cat(blocks), features)
     rows = np.array([1, 3, 9])
-    found = torch.cat(list(similarity.read_features(tmp_path / "f.npy", rows)))
+    found = torch.cat(list(search.read_features(tmp_path / "f.npy", rows)))
     np.testing.assert_array_equal(found, features[rows])
 
 
@@ -138,9 +138,9 @@ def made_features(folder, distribution, split, count, rng):
     spec = FeatureSpec(data=data, embedder=EMBEDDER, patch=80, count=count)
     place = folder / spec.key
     place.mkdir()
-    np.save(place / similarity.FEATURES, unit(rng, count, 8).numpy().astype(np.float16))
-    places = [similarity.Patch(f"{i % 3}", f"s{i % 3}", 0, 0, 0) for i in range(count)]
-    pd.DataFrame(places).to_parquet(place / f"{similarity.PLACES}.parquet")
+    np.save(place / search.FEATURES, unit(rng, count, 8).numpy().astype(np.float16))
+    places = [search.Patch(f"{i % 3}", f"s{i % 3}", 0, 0, 0) for i in range(count)]
+    pd.DataFrame(places).to_parquet(place / f"{search.PLACES}.parquet")
     return spec, place
 
 
@@ -156,7 +156,7 @@ def test_similarity_at_several_numbers_of_patches(tmp_path):
     def measure(*train):
         pool = Pool.of(*(f.data.distribution for f in train)).expanded()
         spec = SimilaritySpec(test=(test,), pool=pool, train=train, counts=(1, 8, 30, 100))
-        return similarity.similarity(spec, folders, context)
+        return search.similarity(spec, folders, context)
 
     (union, where), (first, _), (second, _) = measure(a, b), measure(a), measure(b)
     assert union["compared"].tolist() == [1, 8, 30, 65, 65]
@@ -166,7 +166,7 @@ def test_similarity_at_several_numbers_of_patches(tmp_path):
     np.testing.assert_array_equal(
         union["similarity"][-1], np.maximum(first["similarity"][-1], second["similarity"][-1])
     )
-    x, y, q = (np.load(folders[f] / similarity.FEATURES).astype(float) for f in (a, b, test))
+    x, y, q = (np.load(folders[f] / search.FEATURES).astype(float) for f in (a, b, test))
     both = [x, y]
     named = np.stack([both[split][row] for split, row in where])
     np.testing.assert_allclose((named * q).sum(1), union["similarity"][-1], atol=2e-3)
@@ -192,7 +192,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(lab):
-    return lab.similarity(POOLS, on=Pool.of(PDFS))
+    return experiment.similarities(lab, POOLS, on=Pool.of(PDFS))
 
 
 def test_table_of_the_lab(lab, table):
@@ -218,9 +218,9 @@ def test_table_of_the_lab(lab, table):
 
 def test_similarities_are_published_and_features_are_not(lab, table, tmp_path):
     idle = replace(lab, context=replace(lab.context, compute="never", cache=tmp_path / "none"))
-    again = idle.similarity(POOLS, on=Pool.of(PDFS))
+    again = experiment.similarities(idle, POOLS, on=Pool.of(PDFS))
     pd.testing.assert_frame_equal(again, table)
-    publish("D", "tiny", Store(lab.context.store), tmp_path / "published")
+    publish("D", "tiny", Store(lab.context.store), tmp_path / "published", recipes.RECIPES)
     kinds = {p.parent.parent.parent.name for p in (tmp_path / "published").rglob("entry.json")}
     assert kinds == {"similarity"}
     files = {p.name for p in (tmp_path / "published" / "similarity").rglob("*.*")}
@@ -237,36 +237,36 @@ def test_without_computing_results_of_another_embedder_will_do(lab, table, monke
     weights.write_bytes(b"weights")
     monkeypatch.setattr(embedders, "cached_clip", lambda: weights)
     idle = replace(lab, context=replace(lab.context, compute="never"))
-    pd.testing.assert_frame_equal(idle.similarity(POOLS, on=Pool.of(PDFS)), table)
+    pd.testing.assert_frame_equal(experiment.similarities(idle, POOLS, on=Pool.of(PDFS)), table)
     with pytest.raises(MrinbError, match="nothing may be computed"):
-        idle.similarity(POOLS, on=Pool.of(PDFS), clip_weights=str(weights))
+        experiment.similarities(idle, POOLS, on=Pool.of(PDFS), clip_weights=str(weights))
 
 
 def test_pictures_are_of_the_nearest(lab, table):
-    shown = lab.matches({"Q": POOLS["Q"]}, on=Pool.of(PDFS), shown=3).arrays["Q"]
+    shown = experiment.matches(lab, {"Q": POOLS["Q"]}, on=Pool.of(PDFS), shown=3).arrays["Q"]
     assert shown["test"].shape == shown["nearest"].shape == (3, 12, 12)
     assert shown["test"].dtype == np.uint8
     assert set(shown["from"]) == {PDFS}
     rows = table[(table["pool"] == "Q") & (table["rule"] == ranks.ALL)]
     assert shown["similarity"] == pytest.approx(rows["similarity"].to_numpy()[:3])
-    embedder = similarity.embedders.load(similarity.embedders.choose("", 32, cached=False), "cpu")
+    embedder = embedders.load(embedders.choose("", 32, cached=False), "cpu")
     pair = [shown[n].astype(np.float32) / 255 for n in ("test", "nearest")]
     one, other = (np.stack(list(embedder.features(p))).astype(float) for p in pair)
     assert (one * other).sum(1) == pytest.approx(shown["similarity"].astype(float), abs=0.03)
 
 
 def test_the_background_rule_is_shown(lab):
-    arrays = lab.patches([PDFS]).arrays[PDFS]
+    arrays = experiment.patches(lab, [PDFS]).arrays[PDFS]
     side = int(arrays["patch"])
     for name, kept in (("kept", True), ("discarded", False)):
         for row, column in arrays[name]:
             window = arrays["foreground"][row : row + side, column : column + side]
-            assert (window.mean() >= similarity.MIN_FOREGROUND) == kept
+            assert (window.mean() >= search.MIN_FOREGROUND) == kept
     assert len(arrays["kept"])
 
 
 def test_specs_of_other_versions_are_outdated(lab):
-    spec = next(iter(lab._similarities(POOLS, Pool.of(PDFS), "test", "").values()))
+    spec = next(iter(experiment._specs(lab, POOLS, Pool.of(PDFS), "test", "").values()))
     outdated = recipes.RECIPES[SimilaritySpec].outdated
     assert outdated(spec) is None
     assert "search has version" in outdated(spec.model_copy(update={"version": 0}))
@@ -277,22 +277,22 @@ def test_specs_of_other_versions_are_outdated(lab):
 
 def test_pools_are_compared_at_the_largest_number_that_all_have(lab):
     specs = [
-        *lab._similarities({n: POOLS[n] for n in ("PD", "P")}, POOLS["Q"], "test", "").values()
+        *experiment._specs(lab, {n: POOLS[n] for n in ("PD", "P")}, POOLS["Q"], "test", "").values()
     ]
     assert specs[0].counts == (2, 4, 8, 16, 32, 64)
     compared = np.array([2, 4, 8, 16, 16, 16, 16]), np.array([2, 4, 8, 15, 15, 15, 15])
-    assert similarity.same_number(specs, compared[:1]) == 16
-    assert similarity.same_number(specs, compared) == 8
+    assert search.same_number(specs, compared[:1]) == 16
+    assert search.same_number(specs, compared) == 8
     with pytest.raises(MrinbError, match=r"pool \(knee/PD-Skyra\) gave 1 patches: too few"):
-        similarity.same_number(specs, [np.ones(7, int), compared[1]])
+        search.same_number(specs, [np.ones(7, int), compared[1]])
 
 
 def test_missing_data_of_a_split_without_body_is_an_error(lab, monkeypatch):
-    monkeypatch.setattr(similarity, "MIN_FOREGROUND", 1.1)
-    spec = similarity.feature_spec(lab.data(PD, "val"), lab._similarities(
+    monkeypatch.setattr(search, "MIN_FOREGROUND", 1.1)
+    spec = search.feature_spec(lab.data(PD, "val"), experiment._specs(lab, 
         {"Q": POOLS["Q"]}, POOLS["Q"], "test", "")["Q"].test[0].embedder, 4)  # fmt: skip
     with pytest.raises(MrinbError, match="knee/PD-Skyra val: no patch of 12 x 12"):
-        ensure([spec], lab.context)
+        ensure([spec], lab.context, recipes.RECIPES)
     assert Path(lab.context.store).is_dir()
 
 

@@ -11,6 +11,7 @@ from mrinb.chapters.forward.experiment import (
     beside_paper,
     coils_alone,
     fold,
+    lines,
     matching,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "coils_alone",
     "figures",
     "fold",
+    "lines",
     "matching",
 ]

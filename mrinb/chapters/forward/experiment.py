@@ -6,6 +6,7 @@ it in Figure 14.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -13,9 +14,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from mrinb import paper, profiles
-from mrinb.lab import ZERO_FILLED, Best, Lab, Runs
+from mrinb.lab import Lab
 from mrinb.pools import Pool
-from mrinb.recon import masks
+from mrinb.runs import ZERO_FILLED, Best, Runs
 from mrinb.stats.lines import FULL
 
 TRAINED = (2, 4, 8, 16)
@@ -24,6 +25,26 @@ UNSEEN = 3
 JOINT = "all four"
 FEWER = 4
 """Coils of the Avanto, and of the knees in the control."""
+
+
+def lines(lab: Lab, pool: Pool, accelerations: Sequence[int]) -> pd.DataFrame:
+    """How many lines of k-space the masks of a pool's test volumes keep.
+
+    Args:
+        lab: the chapter's lab.
+        pool: the pool; its zero-padded lines count on neither side.
+        accelerations: nominal accelerations.
+
+    Returns:
+        One row a nominal acceleration and test volume: ``acceleration``, ``volume``,
+        ``acquired`` lines of a full scan, ``low`` fully sampled ones in the centre, lines
+        ``kept`` in all, and ``effective`` acceleration.
+    """
+    data = [lab.data(d, "test") for d in pool.distributions]
+    specs = [lab.at(acceleration=a).exhibit("lines", d) for a in accelerations for d in data]
+    table = pd.concat([pd.DataFrame(arrays) for arrays in lab.show(specs)], ignore_index=True)
+    table.attrs["note"] = lab.note(specs)
+    return table
 
 
 class Accelerations(NamedTuple):
@@ -58,18 +79,15 @@ def accelerations(lab: Lab, pool: Pool, model: str = "unet") -> Accelerations:
     """
     trained = {fold(a): (a,) for a in TRAINED} | {JOINT: TRAINED, fold(UNSEEN): (UNSEEN,)}
     groups = {
-        label: lab.train(model, {label: pool}, sampling=masks.sampling(*several))
+        label: lab.at(acceleration=several).train(model, {label: pool})
         for label, several in trained.items()
     }
     runs = reduce(or_, groups.values())
     scores = lab.join(
-        [
-            lab.evaluate(runs, {fold(a): pool}, sampling=masks.sampling(a))
-            for a in (*TRAINED, UNSEEN)
-        ]
+        [lab.at(acceleration=a).evaluate(runs, {fold(a): pool}) for a in (*TRAINED, UNSEEN)]
     )
     singles = reduce(or_, (groups[fold(a)] for a in TRAINED))
-    best = lab.best_of(singles, {fold(UNSEEN): pool}, "trained at", masks.sampling(UNSEEN))
+    best = lab.at(acceleration=UNSEEN).best_of(singles, {fold(UNSEEN): pool}, "trained at")
     return Accelerations(runs, scores, best)
 
 
@@ -133,6 +151,6 @@ def coils_alone(lab: Lab, P: Pool, Q: Pool, model: str = "unet") -> pd.DataFrame
         The table of ``lab.evaluate`` on Q for pools P, ``P, 4 coils`` and P+Q.
     """
     own = lab.evaluate(lab.train(model, {"P": P, "P+Q": P + Q}), {"Q": Q})
-    fewer = lab.at_coils(FEWER)
+    fewer = lab.at(coils=FEWER)
     table = fewer.evaluate(fewer.train(model, {f"P, {FEWER} coils": P}), {"Q": Q})
     return lab.join([own, table[table["pool"] != ZERO_FILLED]])

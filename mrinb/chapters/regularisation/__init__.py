@@ -13,6 +13,10 @@ from mrinb.chapters.regularisation.experiment import (
     spread,
     track,
 )
+from mrinb.chapters.regularisation.runs import (
+    panel,
+    scores,
+)
 
 __all__ = [
     "PRINTED",
@@ -24,6 +28,8 @@ __all__ = [
     "grid",
     "label",
     "means",
+    "panel",
+    "scores",
     "spread",
     "track",
 ]

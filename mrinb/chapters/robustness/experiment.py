@@ -16,9 +16,10 @@ from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import METRICS, note_text
-from mrinb.lab import ALL_MODELS, MODELS, ZERO_FILLED, Best, Lab, Runs, joined_note
+from mrinb.lab import ALL_MODELS, Lab
 from mrinb.pools import Pool
-from mrinb.profiles import network_name
+from mrinb.profiles import NETWORKS, network_name
+from mrinb.runs import ZERO_FILLED, Best, Runs, joined_note
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
 from mrinb.stats import lines
@@ -389,7 +390,7 @@ def scatter(lab: Lab, study: Study) -> ScatterData:
     points = [
         Point(
             x[point.ident], y[point.ident],
-            point.training, MODELS[point.model], point.size,
+            point.training, NETWORKS[point.model], point.size,
             point.ident[-1], point.train.epochs, point.train.seed,
             [_first(arrays[spec], "image") for spec in group],
             [float(arrays[spec]["ssim"][0]) for spec in group],

@@ -14,11 +14,13 @@ from scipy import stats
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.data.volumes import available
 from mrinb.errors import MrinbError
-from mrinb.lab import MODELS, Lab
+from mrinb.lab import Lab
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES, Profile
+from mrinb.profiles import NETWORKS, PROFILES, Profile
 from mrinb.recipes import split_slices
+from mrinb.recon import metrics
 from mrinb.recon.models import build, parameters
+from mrinb.recon.training import LEARNING_RATES, learning_rate_grid
 from mrinb.shifts import Shift, section3
 from mrinb.specs import ModelSpec
 from mrinb.stats import claims, ranks
@@ -111,7 +113,7 @@ def networks(lab: Lab, profiles: Mapping[str, Profile] = PROFILES) -> pd.DataFra
         profiles: profiles by name; ``paper`` has the paper's own networks.
     """
     rows = []
-    for name in MODELS:
+    for name in NETWORKS:
         for profile in profiles.values():
             network = profile.networks[name]
             options = [dict(network.options)]
@@ -122,7 +124,7 @@ def networks(lab: Lab, profiles: Mapping[str, Profile] = PROFILES) -> pd.DataFra
                 here = " (here)" if profile.name == lab.profile.name else ""
                 rows.append(
                     {
-                        "network": f"{MODELS[name]}{small}",
+                        "network": f"{NETWORKS[name]}{small}",
                         "profile": f"{profile.name}{here}",
                         "options": _words(chosen),
                         "parameters": f"{count_parameters(name, chosen):,}",
@@ -268,6 +270,41 @@ def _flat(twice: pd.Series, seeds: pd.Series) -> claims.Word:
     if (upper <= claims.MARGIN).all():
         return "holds"
     return "undecided" if (twice <= claims.MARGIN).all() else "does not hold"
+
+
+def learning_rates(
+    lab: Lab,
+    model: str,
+    pool: Pool,
+    rates: Sequence[float] = LEARNING_RATES,
+    seeds: int = 1,
+) -> pd.DataFrame:
+    """Appendix B.2's grid: train at each learning rate, score on the validation split.
+
+    Args:
+        lab: the chapter's lab.
+        model: the model's name.
+        pool: pool that is trained and validated on.
+        rates: largest learning rates of the schedule.
+        seeds: number of seeds.
+
+    Returns:
+        One row a rate and seed: ``learning_rate``, ``seed`` and the mean of every score over
+        the validation slices.
+    """
+    bases = lab.train(model, {"pool": pool}, seeds).specs["pool"]
+    runs = [spec for base in bases for spec in learning_rate_grid(base, rates)]
+    tests = [lab.data(d, "val") for d in pool.distributions]
+    specs = {run: [lab.eval_spec(run, test) for test in tests] for run in runs}
+    entries = lab.fetch([spec for group in specs.values() for spec in group])
+    rows = []
+    for run, group in specs.items():
+        scores = pd.concat([entries[spec].table("scores") for spec in group])
+        means = scores[[*metrics.VERSIONS]].mean()
+        rows.append({"learning_rate": run.learning_rate, "seed": run.seed, **means})
+    table = pd.DataFrame(rows)
+    table.attrs["note"] = lab.note(list(specs))
+    return table
 
 
 def flat_rates(grid: pd.DataFrame) -> pd.DataFrame:

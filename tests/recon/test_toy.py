@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mrinb.chapters.setup.toy import best_alpha, joint_alpha, linear_risk, nonlinear_risk
 from mrinb.errors import MrinbError
+from mrinb.recon.toy import best_alpha, joint_alpha, linear_risk, nonlinear_risk
 
 N, D = 40, 5
 
