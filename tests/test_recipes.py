@@ -59,7 +59,7 @@ def scores(context, train=None, epoch=None):
 def exhibit(context, name, train=None):
     return ExhibitSpec(
         name=name, train=train, data=data("test", context), sampling=masks.sampling(4),
-        options=(("slices", 2),), version=exhibits.VERSION,
+        options=(("slices", 2),), version=1,
     )  # fmt: skip
 
 

@@ -229,7 +229,9 @@ def test_similarities_are_published_and_features_are_not(lab, table, tmp_path):
         store=tmp_path / "fresh", published=(tmp_path / "published",), cache=tmp_path / "none",
         compute="never",
     )  # fmt: skip
-    pd.testing.assert_frame_equal(Lab("D", TINY, fresh).similarity(POOLS, Pool.of(PDFS)), table)
+    pd.testing.assert_frame_equal(
+        experiment.similarities(Lab("D", TINY, fresh), POOLS, Pool.of(PDFS)), table
+    )
 
 
 def test_without_computing_results_of_another_embedder_will_do(lab, table, monkeypatch, tmp_path):
