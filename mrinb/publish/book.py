@@ -33,7 +33,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mrinb.compute.runner import ANNOUNCEMENT
 from mrinb.errors import MrinbError, unknown
 from mrinb.parameters import check
-from mrinb.publish import pages
+from mrinb.publish import glossary, pages
+from mrinb.publish.folding import fold
 from mrinb.publish.html import finish
 
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md")
@@ -386,8 +387,8 @@ def _writing(path: Path) -> Iterator[None]:
 def cleaned(notebook: Any) -> Any:
     """An executed notebook without what a page does not need.
 
-    Papermill's and the kernel's timestamps go, and what says how long computing will take; the
-    injected parameters are folded; of a widget only its HTML stays. What verdicts say goes into the
+    Papermill's and the kernel's timestamps go, and what says how long computing will take; code is
+    folded; of a widget only its HTML stays. What verdicts say goes into the
     notebook's metadata, for the book's table of claims.
     """
     from mrinb.stats.claims import VERDICT_MIME  # pandas and scipy: not needed to run a chapter
@@ -398,17 +399,12 @@ def cleaned(notebook: Any) -> Any:
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata.tags.append("hide-input")
-            cell.metadata["mystnb"] = {
-                "code_prompt_show": "Show the parameters of this page",
-                "code_prompt_hide": "Hide the parameters of this page",
-            }
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _announces(output)]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
             verdicts.append(output.get("data", {}).pop(VERDICT_MIME, None))
+    fold(notebook)
     notebook.metadata["verdicts"] = [words for words in verdicts if words]
     return notebook
 
@@ -522,6 +518,7 @@ def build(
     _write_generated(stage, pages.claims(_verdicts(stage, todo), profile))
     html = _jupyter_book(stage)
     finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
+    glossary.explain(html)
     final = out / "_build" / "html"
     shutil.rmtree(final, ignore_errors=True)
     html.replace(final)

@@ -202,7 +202,7 @@ def test_a_page_keeps_no_timestamps_and_no_live_widgets(root, tmp_path):
         assert word not in page.read_text()
     assert "<b>b</b>" in page.read_text()
     tags = [c.metadata.get("tags", []) for c in nbformat.read(page, as_version=4).cells]
-    assert ["injected-parameters", "hide-input"] in tags
+    assert ["injected-parameters", "remove-cell"] in tags
 
 
 def test_a_book_is_built(root, tmp_path):
