@@ -3,8 +3,8 @@
 Each replicate draws seeds, and independently whole subjects with all their slices, with replacement
 (seeds and subjects are crossed: every seed is tested on every subject; Owen, The pigeonhole
 bootstrap, 2007). Few of either make a percentile interval too narrow, so it is stretched about the
-estimate to the width of a t interval with the variance of the drawn factors and its Satterthwaite
-degrees of freedom (Hesterberg, What teachers should know about the bootstrap, 2015).
+estimate to the width of a t interval with the variance of the drawn factors and its degrees of
+freedom (Hesterberg, What teachers should know about the bootstrap, 2015).
 """
 
 from __future__ import annotations
@@ -50,10 +50,13 @@ class Variance(NamedTuple):
     Attributes:
         factors: seeds and subjects, each kind that is drawn by itself.
         both: what seed and subject only add together; each factor holds it, too.
+        drawn: whether the variances come from draws. Few draws of few things say little about how
+            the variance divides, so that the degrees of freedom are those of the smallest factor.
     """
 
     factors: tuple[Factor, ...]
     both: float
+    drawn: bool = False
 
     @property
     def total(self) -> float:
@@ -63,7 +66,9 @@ class Variance(NamedTuple):
 
     @property
     def freedom(self) -> float:
-        """Satterthwaite's degrees of freedom."""
+        """Degrees of freedom: Satterthwaite's, or those of the smallest factor."""
+        if self.drawn:
+            return min((f.number - 1 for f in self.factors if f.number > 1), default=1)
         squares = sum(f.variance**2 / max(f.number - 1, 1) for f in self.factors)
         return sum(f.variance for f in self.factors) ** 2 / squares if squares else np.inf
 
@@ -81,6 +86,7 @@ class Variance(NamedTuple):
                 for f in self.factors
             ),
             both,
+            self.drawn,
         )
 
     @property
@@ -172,12 +178,12 @@ class Mean:
         """The mean, shape (draws,); NaN where no seed or subject was drawn."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.sum((seeds @ self.sums) * subjects, 1) / (
-                seeds.sum(1) * (subjects @ self.numbers)
+                seeds.sum(1) * (subjects @ self.counts)
             )
 
     def influence(self) -> np.ndarray:
         """What each seed and subject adds to the mean, shape (seeds, subjects)."""
-        sums, counts = self.sums, self.numbers
+        sums, counts = self.sums, self.counts
         size = len(sums) * counts.sum()
         return (sums - sums.sum() / size * counts) / size
 
@@ -197,11 +203,11 @@ class _Units:
             for group in dict.fromkeys(groups.values())
         }
         self.of_parts = [np.array([place[unit] for unit in units]) for units in parts]
-        self.number = len(groups)
+        self.count = len(groups)
 
     def draw(self, rng: np.random.Generator, only: str | None = None) -> np.ndarray:
         """How often each unit is drawn (replicates, units); of one group only, or of all."""
-        weights = np.ones((REPLICATES, self.number), int)
+        weights = np.ones((REPLICATES, self.count), int)
         for group, members in self.groups.items():
             if only in (None, group):
                 n = len(members)
@@ -210,7 +216,7 @@ class _Units:
 
     def once(self, rows: int = 1) -> np.ndarray:
         """Every unit once."""
-        return np.ones((rows, self.number), int)
+        return np.ones((rows, self.count), int)
 
 
 def interval(parts: Part | Sequence[Part], label: str = "") -> Interval:
@@ -307,7 +313,7 @@ def _variance_drawn(
         found = float(np.var(values[np.isfinite(values)]))
         factors.append(Factor(kind, units, _ratio(units) * found))
         drawn += found * (units > 1)
-    return Variance(tuple(factors), 0.0), float(np.sqrt(drawn))
+    return Variance(tuple(factors), 0.0, drawn=True), float(np.sqrt(drawn))
 
 
 def _one_at_a_time(

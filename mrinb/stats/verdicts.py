@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,6 +118,11 @@ class Verdict:
         ]
         return "\n".join(lines)
 
+    @property
+    def anchor(self) -> str:
+        """Id of its place on a page, its own where a page checks a claim twice."""
+        return f"claim-{self.id}-{zlib.crc32(self.text.encode()):08x}"
+
     def words(self) -> dict[str, Any]:
         """All that the book's pages on claims say of it, as JSON has it."""
         claim = self.claim
@@ -131,7 +137,7 @@ class Verdict:
             "pooled_verdict": self.pooled_verdict,
             "count": len(self.effects) // 2, "parts": self.parts, "needed": self.needed,
             "printed": self.printed, "seeds": self.seeds, "subjects": self.subjects,
-            "text": self.text,
+            "text": self.text, "anchor": self.anchor,
         }  # fmt: skip
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, dict[str, Any]]:
@@ -151,7 +157,7 @@ class Verdict:
             f'aria-label="comparisons for {html.escape(self.id)}"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
-        return f'<div class="mrinb-verdict">{stated(self.words(), table)}</div>'
+        return f'<div class="mrinb-verdict" id="{self.anchor}">{stated(self.words(), table)}</div>'
 
 
 def _row(effect: Effect) -> str:
@@ -299,9 +305,9 @@ def _parts_in_words(both: Sequence[Sequence[Effect]], words: Sequence[Word]) -> 
         return "" if both[0][0].verdict == both[0][1].verdict else _apart(both[0])
     count = len(both)
     if set(words) == {words[0]} and all(a.verdict == b.verdict for a, b in both):
-        return f"{words[0]} in all {count} parts"
+        return f"{words[0]} in {'both' if count == 2 else f'all {count}'} parts"
     labels = _labels([part[0] for part in both])
-    said = [f"holds in {words.count('holds')} of {count}"]
+    said = [f"holds in {words.count('holds') or 'none'} of {count}"]
     for word in BEST_FIRST[1:]:
         found = [
             label + ("" if part[0].verdict == part[1].verdict else f" ({_apart(part)})")
@@ -322,8 +328,8 @@ def _labels(effects: Sequence[Effect]) -> list[str]:
     columns = [
         [e.shift for e in effects],
         [f"on {e.target}" for e in effects],
-        [profiles.network_name(e.model) for e in effects],
-        [f"{e.a} against {e.b}" for e in effects],
+        [f"({profiles.network_name(e.model)})" for e in effects],
+        [f"of {e.a} against {e.b}" for e in effects],
     ]
     labels = [""] * len(effects)
     for column in columns:

@@ -15,7 +15,7 @@ NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(robustness, "REPLICATES", 100)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 100)
 
 
 def noted(frame):

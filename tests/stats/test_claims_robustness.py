@@ -15,8 +15,8 @@ QUIET = {"own": 0.001, "subject": 0.002}
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(claims, "REPLICATES", 300)
-    monkeypatch.setattr(robustness, "REPLICATES", 300)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 300)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 300)
 
 
 def scores(same=0.02, diverse=0.05, both=0.1, others=None, models=UNET, shift="s", **noise):
