@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FINDINGS: dict[str, str] = {
+    "one network": "One network trained on several distributions is as good on each of them as a "
+    "network of its own.",
+    "diverse data": "Diverse training data make a network better on a distribution that it has "
+    "not seen, and no worse on those that it has.",
+    "similar data": "The more similar training data are to test data, the better.",
+    "own weights": "Without a network, each distribution has a regularisation weight of its own.",
+}
+"""What the paper finds, for the claims to be grouped by; in its order."""
+
+
 class Printed(NamedTuple):
     """One number of the paper.
 

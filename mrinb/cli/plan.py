@@ -6,6 +6,7 @@ Both run the chapters' notebooks dry (see ``publish.dry_run``): nothing is compu
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -99,7 +100,7 @@ def claims(
     Nguyen's cases (Section 4) and what the scatter of seeds says (Section 3) follow their chapters'
     claims. CSV has the claims only.
     """
-    from mrinb.stats.claims import CLAIMS, summary
+    from mrinb.stats.claims import CLAIMS, mean_in_words, summary
 
     found = _rehearsed(
         chapters, _values(parameter, profile, store), compute="never", judge=True
@@ -110,21 +111,28 @@ def claims(
         return
     for rehearsal in found:
         for (name, _), verdict in rehearsal.verdicts.items():
+            claim = CLAIMS[name]
             word = "not computed" if verdict is None else verdict.verdict
+            role = "our control" if claim.control else "the paper's claim"
             typer.echo(f"{word:22} {name}")
-            typer.echo(f"    Chapter {CLAIMS[name].chapter.lstrip('0')}: {CLAIMS[name].statement}")
+            typer.echo(f"    Chapter {claim.chapter.lstrip('0')}, {role}: {claim.statement}")
             if verdict is not None:
+                typer.echo(f"    {mean_in_words(verdict.words())}")
                 typer.echo(f"    {verdict.text}")
+                if verdict.needed:
+                    typer.echo(f"    {verdict.needed}")
         for question, answer, text in rehearsal.outcomes:
             typer.echo(f"{answer:22} {question}")
             typer.echo(f"    {text}")
-    counts: dict[str, int] = {}
-    for rehearsal in found:
-        for verdict in rehearsal.verdicts.values():
-            word = "not computed" if verdict is None else verdict.verdict
-            counts[word] = counts.get(word, 0) + 1
-    total = ", ".join(f"{count} {word}" for word, count in counts.items())
-    typer.echo(f"claims of the {profile} profile: {total or 'none'}")
+    for control, whose in ((False, "the paper's claims"), (True, "our controls")):
+        words = Counter(
+            "not computed" if verdict is None else verdict.verdict
+            for rehearsal in found
+            for (name, _), verdict in rehearsal.verdicts.items()
+            if CLAIMS[name].control == control
+        )
+        total = ", ".join(f"{count} {word}" for word, count in words.items())
+        typer.echo(f"{whose} in the {profile} profile: {total or 'none'}")
 
 
 def _values(parameter: list[str] | None, profile: str, store: Path | None) -> dict[str, str]:

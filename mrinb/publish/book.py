@@ -554,7 +554,7 @@ def _write_generated(stage: Path, parts: Mapping[str, str]) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-def _verdicts(stage: Path, ran: Iterable[Chapter]) -> dict[str, list[dict[str, str]]]:
+def _verdicts(stage: Path, ran: Iterable[Chapter]) -> dict[str, list[dict[str, Any]]]:
     """What the verdicts of executed chapters say, by the chapter's name."""
     notebooks = {c.name: nbformat.read(stage / "notebooks" / c.path.name, 4) for c in ran}
     return {name: notebook.metadata.get("verdicts", []) for name, notebook in notebooks.items()}

@@ -9,6 +9,7 @@ from typing import Any
 from mrinb.catalogue import DISTRIBUTIONS
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, PROFILES, Network, Profile
+from mrinb.publish import scoreboard
 from mrinb.shifts import coils, section3, section4
 
 POOL_EXAMPLES = (
@@ -117,31 +118,48 @@ def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[s
     }
 
 
-def claims(verdicts: Mapping[str, Sequence[Mapping[str, str]]], profile: str) -> dict[str, str]:
-    """What came of every claim, by file name: in a sentence, and one by one.
+def claims(verdicts: Mapping[str, Sequence[Mapping[str, Any]]], profile: str) -> dict[str, str]:
+    """What came of every claim, by file name: in a sentence, as a picture, and one by one.
 
     Args:
         verdicts: by chapter's name, ``claims.Verdict.words`` of each verdict, in order.
         profile: the profile of the book.
     """
     ran = {chapter: rows for chapter, rows in verdicts.items() if rows}
-    count = Counter(row["verdict"] for rows in ran.values() for row in rows)
-    said = ", ".join(f"**{word}** {number}" for word, number in count.most_common())
-    tally = f"{count.total()} verdicts in the `{profile}` profile: {said}.\n"
+    every = [row for rows in ran.values() for row in rows]
+    papers = _tally([row for row in every if not row["control"]])
+    ours = _tally([row for row in every if row["control"]])
+    tally = (
+        f"In the `{profile}` profile, of the paper's claims: {papers}. Of our controls: {ours}.\n"
+    )
     parts = [_chapter_claims(chapter, rows) for chapter, rows in ran.items()]
     return {
         "tally.md": tally if ran else "No chapter of this build has checked a claim.\n",
+        "scoreboard.md": scoreboard.board(ran) + "\n",
+        "scoreboard_small.md": scoreboard.small(ran) + "\n",
         "claims.md": "\n".join(parts),
     }
 
 
-def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, str]]) -> str:
-    """The claims of one chapter under a heading, each as in the chapter, without comparisons."""
+def _tally(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many came to each verdict, the commonest first."""
+    count = Counter(row["verdict"] for row in rows)
+    said = [f"**{word}** {number}" for word, number in count.most_common()]
+    return ", ".join(said) or "none"
+
+
+def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The claims of one chapter, the paper's and then our controls, without comparisons."""
     from mrinb.stats.claims import (
         stated,  # pandas and scipy: a command that builds nothing needs neither
     )
 
     number = chapter.partition("_")[0].lstrip("0")
     heading = f"## {'Chapter' if number.isdigit() else 'Appendix'} {number}"
-    blocks = [f'<div class="mrinb-verdict">{stated(words)}</div>\n' for words in rows]
-    return "\n".join([heading, f"\n{{doc}}`../notebooks/{chapter}`\n", *blocks])
+    blocks = [heading, f"\n{{doc}}`../notebooks/{chapter}`\n"]
+    for control, name in ((False, "The paper's claims"), (True, "Our controls")):
+        found = [words for words in rows if words["control"] == control]
+        if found:
+            blocks.append(f"### {name}\n")
+        blocks += [f'<div class="mrinb-verdict">{stated(words)}</div>\n' for words in found]
+    return "\n".join(blocks)

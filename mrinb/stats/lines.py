@@ -1,48 +1,26 @@
-"""Effective robustness: lines through trained models, and the distance between them (Section 4).
+"""Effective robustness: lines through checkpoints, and the distance between them (Section 4).
 
-A trained model is a point: its mean SSIM on the test set of P_best across, on that of Q upwards.
-Models of different architectures, sizes of training set and numbers of epochs lie near a line. A
-training set makes models *effectively* more robust than P_best does if theirs lie above the line of
-P_best: they do better on Q than their score on P_best lets one expect (Taori et al., Measuring
-robustness to natural distribution shifts in image classification, 2020). The line of P+Q above that
-of P_best is the shift's *severity*.
+A checkpoint is a point: its mean SSIM on the test set of P_best across, on that of Q upwards. A
+training set makes networks *effectively* more robust than P_best does if its points lie above the
+line of P_best. The line of P+Q above that of P_best is the shift's *severity*.
 
-Rules (the interval was widened after first results, see the changelog):
-
-* Every checkpoint of every run is a point of equal weight; scales are linear, as in the paper.
-* **The distance** between two sets of points is that of two parallel lines, whose common slope is
-  fitted to both sets (analysis of covariance): the difference of mean y minus slope times the
-  difference of mean x. Parallel lines are as far apart at every x, so that the number needs no
-  place where it is read.
-* Beside it stands the distance of the set's own line from the baseline's own line, read at the
-  set's mean x. It is the mean height of its points above the baseline's line, which is Taori's
-  effective robustness. It decides nothing: where the points of the baseline lie close together its
-  slope is poorly known, and where the set's mean x lies beyond them the line is extrapolated.
-* A slope needs points whose x has a standard deviation of ``MIN_SPREAD`` about the mean of their
-  training set, over both sets. Without it the common slope is 0 (a plain difference of mean y), and
-  a set has no line of its own.
-* **The interval** is a bootstrap. Each replicate draws seeds of models with replacement (all runs
-  of a seed, of both sizes, with their checkpoints and their counterparts on the other training
-  sets, move together: they share initial weights and slices), and independently test subjects with
-  all their slices: those of P_best's test set, and those that only Q's has. With ``m`` the smallest
-  number of seeds, of Q's and of P_best's subjects it is stretched about the estimate by
-  ``sqrt(m / (m - 1))`` times the ratio of a t quantile with ``m - 1`` degrees of freedom to the
-  normal one, since percentile intervals of few are too narrow. Of 150 simulated experiments with
-  three seeds and 4 and 12 subjects the interval so made covered the truth in 86 % where seeds
-  differ, and in 98 % where subjects do.
+The distance is that of two parallel lines, whose common slope is fitted to both sets. Beside it
+stands the mean height above the baseline's own line (Taori et al., 2020), which decides nothing.
+The book's page on rules says why.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mrinb.errors import MrinbError
+from mrinb.stats import bootstrap
+from mrinb.stats.rules import METRICS
 
 BASELINE = "P_best"
 """Label of the best single distribution, as a training set and as a test set."""
@@ -50,11 +28,8 @@ DIVERSE, SAME_SIZE, BOTH = "P", "P, size of P_best", "P+Q"
 TRAININGS = (BASELINE, SAME_SIZE, DIVERSE, BOTH)
 """Training sets of Figure 5, and P cut to the size of P_best."""
 FULL, QUARTER = "full", "quarter"
-METRICS = ("ssim", "ssim_foreground")
-MIN_SPREAD = 1e-3
+MIN_DEVIATION = 1e-3
 """Smallest standard deviation of x, in SSIM, that a slope is fitted to."""
-LEVEL = 0.05
-REPLICATES = 4000
 POINT = ("shift", "model", "training", "size", "seed", "epoch")
 """What tells the points of a table apart."""
 RUN = ("model", "size", "seed")
@@ -99,7 +74,6 @@ class Distance(NamedTuple):
         seeds: fewest seeds of any model among them.
         subjects: test subjects of Q.
         slices: test slices of Q.
-        draws: stretched replicates of the estimate, shape (replicates,).
     """
 
     estimate: float
@@ -114,7 +88,6 @@ class Distance(NamedTuple):
     seeds: int
     subjects: int
     slices: int
-    draws: np.ndarray
 
 
 def points(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -134,7 +107,7 @@ def points(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     """
     for name in (*POINT, "target", *metrics):
         if name not in scores.columns:
-            raise MrinbError(f"score table lacks column {name!r}: give that of studies.robustness")
+            raise MrinbError(f"score table lacks column {name!r}: give that of a study's scores")
     rows = scores[scores["size"].isin([FULL, QUARTER])]
     means = rows.groupby([*POINT, "target"], sort=False)[[*metrics]].mean().unstack("target")
     for target in (BASELINE, "Q"):
@@ -176,11 +149,11 @@ def _common_slope(groups: Iterable[np.ndarray]) -> float:
     """Slope of parallel lines through several sets of points, each of shape (2, points)."""
     centred = [g - g.mean(axis=1, keepdims=True) for g in groups]
     x, y = np.concatenate(centred, axis=1)
-    return float(x @ y / (x @ x)) if x.std() >= MIN_SPREAD else 0.0
+    return float(x @ y / (x @ x)) if x.std() >= MIN_DEVIATION else 0.0
 
 
 def _line(name: str, x: np.ndarray, y: np.ndarray, common: float) -> Line:
-    own = len(x) > 2 and x.std() >= MIN_SPREAD
+    own = len(x) > 2 and x.std() >= MIN_DEVIATION
     slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1)) if own else common
     intercept = float(y.mean() - slope * x.mean())
     return Line(name, slope, intercept, float(x.min()), float(x.max()), bool(own))
@@ -247,8 +220,65 @@ class _Set(NamedTuple):
     run: np.ndarray
 
 
-def distance(scores: pd.DataFrame, a: str, b: str = BASELINE, metric: str = "ssim") -> Distance:
-    """How far training set ``a`` lies above ``b``, with intervals (see the module's docstring).
+@dataclass(frozen=True)
+class Above:
+    """How far the checkpoints of one training set lie above those of another.
+
+    Attributes:
+        first, second: the two sets.
+        runs: model, size and seed of each run that both have.
+        names: test subjects.
+        inner: whether each subject is of P_best's test set, shape (subjects,).
+        own: whether the height is above the second's own line, not the distance of parallel ones.
+    """
+
+    first: _Set
+    second: _Set
+    runs: pd.MultiIndex
+    names: pd.Index
+    inner: np.ndarray
+    own: bool = False
+
+    @property
+    def seeds(self) -> list[bootstrap.Seed]:
+        """All runs of a seed move together: they share initial weights and slices."""
+        return [(str(model), int(seed)) for model, seed in self._trained[1]]
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """Those of P_best's test set are drawn among themselves, so that some are always there."""
+        groups = np.where(self.inner, BASELINE, "")
+        return dict(zip(self.names, groups, strict=True))
+
+    @property
+    def _trained(self) -> tuple[np.ndarray, pd.Index]:
+        return self.runs.droplevel("size").factorize()
+
+    def values(self, seeds: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+        """The distance or height, shape (draws,); NaN where the second has no line of its own."""
+        runs = seeds[:, self._trained[0]].astype(float)
+        parallel, own, _ = _distances(self.first, self.second, subjects.astype(float), runs)
+        return own if self.own else parallel
+
+    @property
+    def once(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of runs and of subjects that take each once."""
+        return np.ones((1, len(self.runs))), np.ones((1, len(self.names)))
+
+    @property
+    def fewest_seeds(self) -> int:
+        """Seeds of the model that has fewest."""
+        frame = self.runs.to_frame(index=False)
+        return int(frame.groupby("model")["seed"].nunique().min())
+
+    @property
+    def on_q(self) -> np.ndarray:
+        """Slices of Q's test set by subject, shape (subjects,)."""
+        return self.first.y.counts
+
+
+def above(scores: pd.DataFrame, a: str, b: str = BASELINE, metric: str = "ssim") -> Above:
+    """The checkpoints of training set ``a`` beside those of ``b``.
 
     Args:
         scores: rows of slices of one shift, as for ``points``.
@@ -264,24 +294,38 @@ def distance(scores: pd.DataFrame, a: str, b: str = BASELINE, metric: str = "ssi
     first, second = (
         _set(rows[rows["training"] == name], runs, subjects, metric) for name in (a, b)
     )
-    label = f"{rows['shift'].iloc[0]}|{a}|{b}|{len(runs)}"
-    rng = np.random.default_rng(zlib.crc32(label.encode()))
-    # The first draw takes everything once: it is the estimate.
-    drawn = _draw(rng, np.full(len(subjects), True), inner)
-    of_run, trained = runs.droplevel("size").factorize()
-    picked = np.concatenate([np.ones((1, len(trained))), _multinomial(rng, len(trained))])
-    parallel, own, slope = _distances(first, second, drawn, picked[:, of_run])
-    on_q, on_best = (int(np.sum(s.counts > 0)) for s in (first.y, first.x))
-    stretch = _stretch(min(len(trained), on_q, on_best))
-    estimate, low, high, draws = _interval(parallel, stretch)
-    height, own_low, own_high, _ = _interval(own, stretch)
-    everything = drawn[:1]
-    x_a, x_b = (s.x.means(everything)[0] for s in (first, second))
+    return Above(first, second, runs, subjects, inner)
+
+
+def distance(scores: pd.DataFrame, a: str, b: str = BASELINE, metric: str = "ssim") -> Distance:
+    """How far training set ``a`` lies above ``b``, with intervals.
+
+    Args:
+        scores: rows of slices of one shift, as for ``points``.
+        a: label of the training set.
+        b: label of the baseline.
+        metric: which score.
+
+    Raises:
+        MrinbError: the two sets share no run, or runs were tested on different slices.
+    """
+    part = above(scores, a, b, metric)
+    found, own = (
+        bootstrap.interval(replace(part, own=own), label(scores, a, b)) for own in (False, True)
+    )
+    runs, subjects = part.once
+    slope = _distances(part.first, part.second, subjects, runs)[2]
+    x_a, x_b = (s.x.means(subjects)[0] for s in (part.first, part.second))
     return Distance(
-        estimate, low, high, float(slope[0]), height, own_low, own_high,
+        found.estimate, found.low, found.high, float(slope[0]), own.estimate, own.low, own.high,
         bool(x_b.min() <= x_a.mean() <= x_b.max()),
-        len(runs), _fewest_seeds(runs), on_q, int(first.y.counts.sum()), draws,
+        len(part.runs), part.fewest_seeds, int(np.sum(part.on_q > 0)), int(part.on_q.sum()),
     )  # fmt: skip
+
+
+def label(scores: pd.DataFrame, a: str, b: str = BASELINE) -> str:
+    """Names the comparison of two training sets, so that its replicates are always the same."""
+    return f"{scores['shift'].iloc[0]}|{a}|{b}"
 
 
 def _shared(
@@ -319,22 +363,6 @@ def _sums(rows: pd.DataFrame, subjects: pd.Index, metric: str) -> tuple[_Sums, p
     return _Sums(sums.fillna(0).to_numpy(float), counts.iloc[0].to_numpy(float)), sums.index
 
 
-def _multinomial(rng: np.random.Generator, n: int) -> np.ndarray:
-    return rng.multinomial(n, np.full(n, 1 / n), REPLICATES).astype(float)
-
-
-def _draw(rng: np.random.Generator, everyone: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """Weights of the subjects, shape (1 + replicates, subjects): all once, then resampled.
-
-    Subjects of P_best's test set are drawn among themselves, so that none is left without any.
-    """
-    weights = np.zeros((REPLICATES, len(everyone)))
-    for group in (inner, ~inner):
-        if group.any():
-            weights[:, group] = _multinomial(rng, int(group.sum()))
-    return np.concatenate([np.ones((1, len(everyone))), weights])
-
-
 def _distances(
     a: _Set, b: _Set, subjects: np.ndarray, runs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -350,7 +378,7 @@ def _distances(
         Three arrays of shape (draws,).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        means, spread, product, count = [], [], [], []
+        means, squares, product, count = [], [], [], []
         for s in (a, b):
             weights = runs[:, s.run]
             total = weights.sum(axis=1)
@@ -358,13 +386,13 @@ def _distances(
             centre = [(weights * v).sum(axis=1) / total for v in (x, y)]
             dx, dy = x - centre[0][:, None], y - centre[1][:, None]
             means.append(centre)
-            spread.append((weights * dx**2).sum(axis=1))
+            squares.append((weights * dx**2).sum(axis=1))
             product.append((weights * dx * dy).sum(axis=1))
             count.append(total)
         (x_a, y_a), (x_b, y_b) = means
-        common = _slope(sum(product), sum(spread), sum(count))
+        common = _slope(sum(product), sum(squares), sum(count))
         common = np.nan_to_num(common)
-        own = _slope(product[1], spread[1], count[1])
+        own = _slope(product[1], squares[1], count[1])
         return (
             y_a - y_b - common * (x_a - x_b),
             y_a - y_b - own * (x_a - x_b),
@@ -372,32 +400,9 @@ def _distances(
         )
 
 
-def _slope(product: np.ndarray, spread: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _slope(product: np.ndarray, squares: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Slope of a fit, NaN where x hardly varies."""
-    return np.where(np.sqrt(spread / count) >= MIN_SPREAD, product / spread, np.nan)
-
-
-def _interval(values: np.ndarray, stretch: float) -> tuple[float, float, float, np.ndarray]:
-    """Estimate, bounds and stretched replicates; the first of the values is the estimate."""
-    estimate = float(values[0])
-    draws = values[1:][np.isfinite(values[1:])]
-    if not np.isfinite(estimate) or not len(draws):
-        return np.nan, np.nan, np.nan, np.empty(0)
-    draws = estimate + stretch * (draws - estimate)
-    low, high = np.quantile(draws, [LEVEL, 1 - LEVEL])
-    return estimate, float(low), float(high), draws
-
-
-def _stretch(m: int) -> float:
-    if m < 2:
-        return 1.0
-    quantiles = stats.t.ppf(1 - LEVEL, m - 1) / stats.norm.ppf(1 - LEVEL)
-    return float(np.sqrt(m / (m - 1)) * quantiles)
-
-
-def _fewest_seeds(runs: pd.MultiIndex) -> int:
-    frame = runs.to_frame(index=False)
-    return int(frame.groupby("model")["seed"].nunique().min())
+    return np.where(np.sqrt(squares / count) >= MIN_DEVIATION, product / squares, np.nan)
 
 
 def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -423,7 +428,6 @@ def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Data
                     continue
                 for metric in metrics:
                     found = distance(chosen, training, BASELINE, metric)._asdict()
-                    found.pop("draws")
                     rows.append({"shift": shift, "model": model, "quantity": what,
                                  "metric": metric, **found})  # fmt: skip
     table = pd.DataFrame(rows)
@@ -454,8 +458,7 @@ def share(
 ) -> Share:
     """Effect of diverse data as a share of the severity, on one target and one model.
 
-    The interval is a percentile bootstrap over seeds and subjects, unstretched: a ratio's spread is
-    not a mean's. It is shown and decides nothing.
+    It is shown and decides nothing.
 
     Args:
         scores: rows of slices of one shift and model.
@@ -475,15 +478,40 @@ def share(
         if part.empty:
             raise MrinbError(f"score table has no rows of training set {name!r} on {target!r}")
         grids.append(part.groupby(["seed", "subject"])[metric].agg(["sum", "size"]))
-    sums = np.stack([g["sum"].unstack("subject").to_numpy(float) for g in grids])
+    sums = [g["sum"].unstack("subject") for g in grids]
     counts = grids[0]["size"].unstack("subject").to_numpy(float)[0]
-    rng = np.random.default_rng(zlib.crc32(f"{target}|{diverse}|{both}".encode()))
-    seeds, subjects = (_multinomial(rng, n) for n in sums.shape[1:])
-    seeds, subjects = (np.concatenate([np.ones((1, w.shape[1])), w]) for w in (seeds, subjects))
-    means = np.einsum("bs,tsj,bj->tb", seeds, sums, subjects, optimize=True)
-    base, gain, top = means / (seeds.sum(1) * (subjects @ counts))
-    ratio = (gain - base) / (top - base)
-    low, high = np.quantile(ratio[1:], [LEVEL, 1 - LEVEL])
-    return Share(
-        float(gain[0] - base[0]), float(top[0] - base[0]), float(ratio[0]), float(low), float(high)
-    )
+    ratio = _Ratio(np.stack([s.to_numpy(float) for s in sums]), counts)
+    found = bootstrap.interval(ratio, f"{target}|{diverse}|{both}")
+    base, gain, top = ratio.means(*(np.ones((1, n)) for n in ratio.sums.shape[1:]))[:, 0]
+    return Share(float(gain - base), float(top - base), found.estimate, found.low, found.high)
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    """Gain of the second training set over the first, as a share of that of the third.
+
+    Attributes:
+        sums: summed scores, shape (3, seeds, subjects).
+        counts: slices of each subject, shape (subjects,).
+    """
+
+    sums: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def seeds(self) -> list[bootstrap.Seed]:
+        return [("", seed) for seed in range(self.sums.shape[1])]
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        return {str(subject): "" for subject in range(self.sums.shape[2])}
+
+    def means(self, seeds: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+        """Mean scores (3, draws)."""
+        sums = np.einsum("bs,tsj,bj->tb", seeds, self.sums, subjects, optimize=True)
+        return sums / (seeds.sum(1) * (subjects @ self.counts))
+
+    def values(self, seeds: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+        base, gain, top = self.means(seeds, subjects)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (gain - base) / (top - base)

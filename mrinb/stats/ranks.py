@@ -1,27 +1,23 @@
 """Does a pool that is more similar to the test data train a better network? (Section 4, Figure 6).
 
 Every training pool is a point: its mean similarity to the test patches, and the mean score of its
-networks on the test slices. Spearman's rank correlation says whether the two rank the pools alike.
-With so few points its significance comes from permutations: the scores are dealt out to the pools
-in every possible order, or in ``DRAWS`` random ones where there are too many.
-
-Pools that contain test distributions are similar to the test data and good on it for one and the
-same reason, and can carry a correlation by themselves. A union of the other pools is at least as
-similar as each of them by arithmetic, and good because it is large. So the correlation is computed
-of single distributions alone, with their union, and of all pools.
+networks on the test slices. Spearman's rank correlation says whether the two rank the pools alike;
+with so few points its significance comes from permutations, all of them or ``DRAWS`` random ones.
 """
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections.abc import Sequence
 from math import factorial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from mrinb.errors import MrinbError, unknown
+from mrinb.stats.bootstrap import LEVEL
+from mrinb.stats.rules import METRICS
 
 ALL, SAME = "all patches", "same number"
 """How the patches that a pool is searched with are chosen."""
@@ -29,8 +25,6 @@ RULES = (ALL, SAME)
 SINGLE, OUTSIDE, EVERY = "single distributions", "without Q", "all"
 """Which pools are ranked: distributions that are not tested, with their union, and all."""
 WHICH = (SINGLE, OUTSIDE, EVERY)
-METRICS = ("ssim", "ssim_foreground")
-LEVEL = 0.05
 EXACT = 8
 """Up to so many pools every order is tried, 40,320 of them."""
 DRAWS = 20_000
@@ -67,15 +61,45 @@ def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
     """
     if len(x) < 3:
         raise MrinbError(f"a rank correlation of {len(x)} pools says nothing: give three or more")
-    ranks, others = _standard(x), _standard(y)
-    rho = float(ranks @ others)
-    shuffled = others[_orders(len(x))] @ ranks
-    near = 1e-9  # sums in another order differ in their last digits
-    low, high = np.quantile(shuffled, (LEVEL, 1 - LEVEL))
+    return together([(x, y)])
+
+
+def together(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Correlation:
+    """Mean of several rank correlations over the same pools, with their permutation test.
+
+    Args:
+        pairs: two values a pool, each of shape (pools,). Every shuffle is the same for all of them;
+            of fewer pools it is the same order with the others left out.
+    """
+    ranked = [(_standard(x), _standard(y)) for x, y in pairs]
+    pools = max(len(x) for x, _ in ranked)
+
+    def mean(orders: np.ndarray, axis: int = -1) -> np.ndarray:
+        orders = np.moveaxis(orders, axis, -1).astype(int)
+        found = [y[_within(orders, len(y))] @ x for x, y in ranked]
+        return np.asarray(np.mean(found, axis=0)).round(
+            12
+        )  # sums in another order differ in their digits
+
+    def tested(alternative: str) -> Any:
+        return stats.permutation_test(
+            (np.arange(pools),), mean, permutation_type="pairings", vectorized=True,
+            n_resamples=max(DRAWS, factorial(min(pools, EXACT))), alternative=alternative, rng=0,
+        )  # fmt: skip
+
+    above, below = tested("greater"), tested("less")
+    low, high = np.quantile(above.null_distribution, (LEVEL, 1 - LEVEL))
     return Correlation(
-        rho, float(low), float(high),
-        float(np.mean(shuffled >= rho - near)), float(np.mean(shuffled <= rho + near)), len(x),
+        float(above.statistic), float(low), float(high), float(above.pvalue), float(below.pvalue),
+        min(len(x) for x, _ in ranked),
     )  # fmt: skip
+
+
+def _within(orders: np.ndarray, count: int) -> np.ndarray:
+    """Orders of the first ``count`` things only, (..., count)."""
+    if count == orders.shape[-1]:
+        return orders
+    return orders[orders < count].reshape(*orders.shape[:-1], count)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
@@ -83,15 +107,6 @@ def _standard(values: np.ndarray) -> np.ndarray:
     ranks = stats.rankdata(values) - (len(values) + 1) / 2
     norm = np.linalg.norm(ranks)
     return ranks / norm if norm > 0 else ranks
-
-
-def _orders(count: int) -> np.ndarray:
-    """All orders of so many things, or random ones, the given one among them (orders, count)."""
-    if count <= EXACT:
-        flat = (i for order in permutations(range(count)) for i in order)
-        return np.fromiter(flat, np.int8, factorial(count) * count).reshape(-1, count)
-    drawn = np.random.default_rng(0).random((DRAWS, count)).argsort(axis=1)
-    return np.concatenate((np.arange(count)[None], drawn))
 
 
 def points(
@@ -110,8 +125,8 @@ def points(
         One row a pool: ``pool``, ``contains`` (whether it has tested distributions), ``single``
         (whether it is one distribution), ``patches`` (compared), ``similarity`` (mean over test
         patches), ``score`` (mean over slices and seeds),
-        ``spread`` (standard deviation over seeds, NaN of one) and ``seeds``. A pool that is there
-        under two labels, as P_best and by its name, counts once, under the first.
+        ``deviation`` (standard deviation over seeds, NaN of one) and ``seeds``. A pool that is
+        there under two labels, as P_best and by its name, counts once, under the first.
 
     Raises:
         MrinbError: a column is missing, there are several models, or a pool was not evaluated.
@@ -130,7 +145,7 @@ def points(
     tested = similarities["distribution"].unique()
     means = _seed_means(scores, list(table.index), tested, metric)
     by_pool = means.groupby("pool")
-    table["score"], table["spread"] = by_pool.mean(), by_pool.std()
+    table["score"], table["deviation"] = by_pool.mean(), by_pool.std()
     table["seeds"] = by_pool.size()
     return table.drop(columns="pool_string").reset_index()
 

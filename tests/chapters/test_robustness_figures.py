@@ -9,14 +9,14 @@ from matplotlib.colors import to_hex
 from mrinb.chapters.robustness import figures as robustness_figures
 from mrinb.errors import MrinbError
 from mrinb.figures import ROLES
-from mrinb.stats import lines
+from mrinb.stats import bootstrap, lines
 
 NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(lines, "REPLICATES", 100)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 100)
 
 
 def noted(frame):

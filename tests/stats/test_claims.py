@@ -10,7 +10,7 @@ from mrinb.stats import claims
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(claims, "REPLICATES", 500)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 500)
 
 
 def table(

@@ -6,7 +6,6 @@ import pytest
 from lines_data import table
 
 from mrinb.stats import claims
-from mrinb.stats import lines as robustness
 
 UNET = {"unet": (0, 1, 2)}
 ALL = {"unet": (0, 1, 2), "vit": (0,), "varnet": (0,)}
@@ -15,8 +14,8 @@ QUIET = {"own": 0.001, "subject": 0.002}
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(claims, "REPLICATES", 300)
-    monkeypatch.setattr(robustness, "REPLICATES", 300)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 300)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 300)
 
 
 def scores(same=0.02, diverse=0.05, both=0.1, others=None, models=UNET, shift="s", **noise):

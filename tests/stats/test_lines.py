@@ -10,7 +10,7 @@ from mrinb.stats import lines as robustness
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(robustness, "REPLICATES", 400)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 400)
 
 
 def test_points_are_checkpoints():

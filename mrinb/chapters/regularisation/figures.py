@@ -26,7 +26,7 @@ from mrinb.figures.base import (
     role_colour,
     stamp,
 )
-from mrinb.stats import claims
+from mrinb.stats import bootstrap
 
 
 class _Curve(NamedTuple):
@@ -216,6 +216,8 @@ def _gaps(scores: pd.DataFrame, target: str, weight: float, metric: str) -> pd.D
 
 
 def _curve(wide: pd.DataFrame) -> _Curve:
-    found = [claims.interval(wide[[weight]], "weights") for weight in wide.columns]
-    columns = ([getattr(i, name) for i in found] for name in ("estimate", "low", "high"))
-    return _Curve(wide.columns.to_numpy(float), *(np.array(c) for c in columns))
+    found = [
+        bootstrap.interval(bootstrap.Mean(wide[[weight]]), "weights") for weight in wide.columns
+    ]
+    values = ([getattr(i, name) for i in found] for name in ("estimate", "low", "high"))
+    return _Curve(wide.columns.to_numpy(float), *(np.array(v) for v in values))

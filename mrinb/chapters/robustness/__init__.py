@@ -1,6 +1,7 @@
 """Chapter 4: diverse training data and robustness."""
 
 from mrinb.chapters.robustness import figures
+from mrinb.chapters.robustness.claims import Case, cases, cases_table
 from mrinb.chapters.robustness.experiment import (
     OTHERS,
     SELECTOR,
@@ -23,10 +24,13 @@ from mrinb.chapters.robustness.experiment import (
 __all__ = [
     "OTHERS",
     "SELECTOR",
+    "Case",
     "Labelled",
     "Rule",
     "Study",
     "capacity",
+    "cases",
+    "cases_table",
     "disagree",
     "figures",
     "labelled",

@@ -114,8 +114,10 @@ def similarity_table(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.Dat
             ranks.points(similarities, scores, metric, rule).assign(rule=rule)
             for metric in ranks.METRICS
         )
-        second = second.rename(columns={"score": "ssim_foreground", "spread": "foreground_spread"})
-        extra = second[["pool", "ssim_foreground", "foreground_spread"]]
+        second = second.rename(
+            columns={"score": "ssim_foreground", "deviation": "foreground_deviation"}
+        )
+        extra = second[["pool", "ssim_foreground", "foreground_deviation"]]
         tables.append(first.rename(columns={"score": "ssim"}).merge(extra, on="pool"))
     return pd.concat(tables, ignore_index=True)
 
@@ -163,7 +165,7 @@ def _histograms(
 
 def _scatter(ax: Axes, points: pd.DataFrame, order: Sequence[str]) -> None:
     for _, row in points.iterrows():
-        twice = 2 * row["spread"] if np.isfinite(row["spread"]) else None
+        twice = 2 * row["deviation"] if np.isfinite(row["deviation"]) else None
         look = _look(row, order)
         colour = look["mec"]
         ax.errorbar(row["similarity"], row["score"], twice, color=colour, capsize=2.5, lw=1,

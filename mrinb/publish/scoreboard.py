@@ -1,0 +1,204 @@
+"""The scoreboard: every claim's mean effect beside its margin, as a picture that needs no kernel.
+
+It is HTML with small SVG pictures, so that it can be read aloud, tabbed through and set in a narrow
+column; what a row says on hover or focus stands in its label, too.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mrinb.paper import FINDINGS
+
+MARKS = {
+    "holds": "\N{CHECK MARK}",
+    "does not hold": "\N{BALLOT X}",
+    "undecided": "?",
+    "underpowered": "\N{HORIZONTAL ELLIPSIS}",
+    "depends on background": "\N{PLUS-MINUS SIGN}",
+}
+"""A mark for each verdict, so that colour is not alone."""
+
+_WIDTH, _HEIGHT = 300, 34
+_LINES = (10, 24)
+"""Where the two scores stand, from the top."""
+
+_STYLE = """<style>
+.mrinb-board{--mb-holds:#1a7f5a;--mb-not:#b3261e;--mb-open:#806500;--mb-few:#5a6472;margin:1rem 0}
+html[data-theme="dark"] .mrinb-board{--mb-holds:#5fd0a0;--mb-not:#ff8f85;--mb-open:#e5c158;
+--mb-few:#aab4c0}
+.mrinb-board h3{font-size:1rem;margin:1.1rem 0 .2rem}
+.mrinb-board ul{list-style:none;margin:0;padding:0}
+.mrinb-board li{margin:0;position:relative}
+.mrinb-board a{align-items:center;border-top:1px solid var(--mrinb-rule,#d8dedd);color:inherit;
+display:grid;gap:.1rem .6rem;grid-template-columns:1.4rem minmax(0,1fr) minmax(0,19rem);
+padding:.2rem .1rem;text-decoration:none}
+.mrinb-board a:is(:hover,:focus-visible){background:var(--mrinb-soft,#f3f6f5)}
+.mrinb-board a:focus-visible{outline:2px solid currentColor;outline-offset:-2px}
+.mrinb-board b{color:var(--mb);font-size:1.1rem;text-align:center}
+.mrinb-board small{color:var(--mrinb-muted,#51605f);display:block}
+.mrinb-board svg{height:auto;width:100%}
+.mrinb-board .tip{background:var(--pst-color-surface,#fff);border:1px solid var(--mb);display:none;
+font-size:.88rem;left:0;max-width:36rem;padding:.4rem .6rem;pointer-events:none;position:absolute;
+right:0;top:100%;z-index:5}
+.mrinb-board a:is(:hover,:focus-visible) .tip{display:block}
+.mrinb-board [data-verdict="holds"]{--mb:var(--mb-holds)}
+.mrinb-board [data-verdict="does not hold"]{--mb:var(--mb-not)}
+.mrinb-board [data-verdict="undecided"]{--mb:var(--mb-open)}
+.mrinb-board [data-verdict="depends on background"]{--mb:var(--mb-open)}
+.mrinb-board [data-verdict="underpowered"]{--mb:var(--mb-few)}
+.mrinb-tiles{display:flex;flex-wrap:wrap;gap:.3rem}
+.mrinb-tiles a{border:1px solid var(--mb);display:block;min-width:2rem;padding:.1rem .4rem}
+.mrinb-tiles .tip{top:auto}
+.mrinb-tiles li{position:static}
+.mrinb-tiles ul{display:flex;flex-wrap:wrap;gap:.3rem}
+@media (max-width:34rem){.mrinb-board a{grid-template-columns:1.4rem minmax(0,1fr)}
+.mrinb-board svg{grid-column:1/-1}.mrinb-tiles a{display:block}}
+@media print{.mrinb-board .tip{display:none!important}}
+</style>"""
+
+
+class _Axis(NamedTuple):
+    """A linear axis that everything on it fits."""
+
+    low: float
+    high: float
+
+    def x(self, value: float) -> float:
+        """Where a value stands, kept within the picture."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(4 + (_WIDTH - 8) * min(max(share, 0.0), 1.0), 1)
+
+
+def board(verdicts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """One row a verdict, the paper's claims by finding and then our controls.
+
+    Args:
+        verdicts: by chapter's name, ``claims.Verdict.words`` of each verdict.
+
+    Returns:
+        HTML without blank lines, as Markdown needs it.
+    """
+    rows = [(chapter, words) for chapter, found in verdicts.items() for words in found]
+    if not rows:
+        return ""
+    axis = _axis([words for _, words in rows])
+    parts = [_legend(axis)]
+    for finding, sentence in FINDINGS.items():
+        for control, heading in ((False, sentence), (True, "Our controls")):
+            found = [r for r in rows if (r[1]["finding"], r[1]["control"]) == (finding, control)]
+            if found:
+                lines = "".join(_row(chapter, words, axis) for chapter, words in found)
+                parts.append(f"<h3>{html.escape(heading)}</h3><ul>{lines}</ul>")
+    return f'{_STYLE}<div class="mrinb-board">{"".join(parts)}</div>'.replace("\n", "")
+
+
+def small(verdicts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The verdicts on the paper's claims as one mark each, by finding.
+
+    Args:
+        verdicts: as for ``board``.
+    """
+    rows = [(c, w) for c, found in verdicts.items() for w in found if not w["control"]]
+    if not rows:
+        return ""
+    parts = []
+    for finding, sentence in FINDINGS.items():
+        found = [row for row in rows if row[1]["finding"] == finding]
+        if found:
+            tiles = "".join(_tile(chapter, words) for chapter, words in found)
+            parts.append(f'<h3>{html.escape(sentence)}</h3><ul class="mrinb-tiles">{tiles}</ul>')
+    return f'{_STYLE}<div class="mrinb-board">{"".join(parts)}</div>'.replace("\n", "")
+
+
+def _axis(rows: Sequence[Mapping[str, Any]]) -> _Axis:
+    """From the lowest to the highest bound of a difference, in steps of 0.05."""
+    values = [
+        value
+        for words in rows if words["kind"] != "ranks"
+        for p in words["pooled"]
+        for value in (p["low"], p["high"], -p["margin"], p["margin"])
+    ]  # fmt: skip
+    step = 0.05
+    low, high = min([*values, -step]), max([*values, step])
+    return _Axis(-step * -(low // step), -step * (-high // step))
+
+
+def _legend(axis: _Axis) -> str:
+    marks = "; ".join(f"{mark} {word}" for word, mark in MARKS.items())
+    return (
+        f"<p><small>{marks}. Dots are mean differences over a claim's parts with 90 % intervals: "
+        "above on SSIM, below (hollow) on SSIM of the foreground. Shaded: differences within the "
+        "margin. A triangle is what the paper prints. Right of the line speaks for the claim; the "
+        f"axis goes from {_number(axis.low)} to {_number(axis.high)}, of rank correlations from "
+        "\N{MINUS SIGN}1 to 1. The mark follows the worst part, not the mean.</small></p>"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _link(chapter: str, words: Mapping[str, Any], inner: str) -> str:
+    """A row or tile that leads to the verdict in its chapter and says its sentence."""
+    from mrinb.stats.claims import mean_in_words  # pandas and scipy: only where there are verdicts
+
+    role = "our control" if words["control"] else "the paper's claim"
+    said = html.escape(
+        f"{words['verdict']}: {words['statement']} ({role}, {words['paper']}) "
+        f"{mean_in_words(words)} {words['needed']}".strip()
+    )
+    return (
+        f'<li data-verdict="{html.escape(words["verdict"])}">'
+        f'<a href="../notebooks/{chapter}.html#{html.escape(words["anchor"])}" aria-label="{said}">'
+        f'{inner}<span class="tip" aria-hidden="true">{said}</span></a></li>'
+    )
+
+
+def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
+    number = chapter.partition("_")[0].lstrip("0")
+    name = html.escape(words["claim"].replace("-", " "))
+    where = f"{'Chapter' if number.isdigit() else 'Appendix'} {number}"
+    inner = (
+        f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
+        f"<span>{name}<small>{html.escape(words['verdict'])}; {where}</small></span>"
+        f"{_picture(words, axis)}"
+    )
+    return _link(chapter, words, inner)
+
+
+def _tile(chapter: str, words: Mapping[str, Any]) -> str:
+    inner = f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
+    return _link(chapter, words, inner)
+
+
+def _picture(words: Mapping[str, Any], axis: _Axis) -> str:
+    """Effect and interval on both scores, the margin and the paper's own difference."""
+    ranked = words["kind"] == "ranks"
+    scale = _Axis(-1.0, 1.0) if ranked else axis
+    shapes = []
+    for y, p, fill in zip(_LINES, words["pooled"], ("var(--mb)", "none"), strict=True):
+        if p["margin"]:
+            left, right = scale.x(-p["margin"]), scale.x(p["margin"])
+            shapes.append(
+                f'<rect x="{left}" y="{y - 7}" width="{right - left:.1f}" height="14" '
+                'fill="currentColor" opacity="0.13"/>'
+            )
+        low, high, middle = (scale.x(p[name]) for name in ("low", "high", "estimate"))
+        shapes.append(
+            f'<path d="M{low} {y}H{high}" stroke="var(--mb)" stroke-width="2"'
+            f"{' stroke-dasharray=&quot;2 3&quot;' if ranked else ''}/>".replace("&quot;", '"')
+            + f'<circle cx="{middle}" cy="{y}" r="4" fill="{fill}" stroke="var(--mb)" '
+            'stroke-width="2"/>'
+        )
+    if words["printed"] is not None:
+        x = scale.x(words["printed"])
+        shapes.append(f'<path d="M{x} 4l-4 -4h8z" fill="currentColor"/>')
+    zero = scale.x(0)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
+        f'<path d="M{zero} 0V{_HEIGHT}" stroke="currentColor" opacity="0.5"/>{"".join(shapes)}'
+        "</svg>"
+    )
