@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from fold_scores import TESTS, TRAINED, mean, scores
 
-from mrinb import figures
+from mrinb.chapters.forward import figures
 from mrinb.errors import MrinbError
 
 
