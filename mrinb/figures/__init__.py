@@ -6,14 +6,15 @@ What is drawn are tables of ``lab.evaluate`` and ``lab.histories``, and arrays o
 from mrinb.figures.base import (
     METRICS,
     PAGE_WIDTH,
+    PHONE_WIDTH,
     ROLES,
     SCALE,
+    Drawing,
     Html,
     csv_link,
     csv_text,
     note_text,
     show,
-    stamp,
     webp,
 )
 from mrinb.figures.curves import history
@@ -22,6 +23,7 @@ from mrinb.figures.scores import bars, bars_table
 from mrinb.figures.tables import table
 
 __all__ = [
-    "METRICS", "PAGE_WIDTH", "ROLES", "SCALE", "Html", "bars", "bars_table", "csv_link", "csv_text",
-    "detail", "history", "note_text", "reconstructions", "show", "stamp", "table", "webp",
+    "METRICS", "PAGE_WIDTH", "PHONE_WIDTH", "ROLES", "SCALE", "Drawing", "Html", "bars",
+    "bars_table", "csv_link", "csv_text", "detail", "history", "note_text", "reconstructions",
+    "show", "table", "webp",
 ]  # fmt: skip

@@ -1,20 +1,22 @@
-"""The look that all figures share, and how they get onto a page: notes, stamps, downloads.
+"""The look that all figures share, and how they get onto a page: notes, widths, downloads.
 
-Pages may be light or dark, so every figure is a white card of its own. Colours keep the paper's
-roles (``ROLES``), differ in lightness as well as hue, and never stand alone: names are written
-beside them. Text is at least 9 points at the page's width. Images are stored upside down, as
-fastMRI's are, and turned here.
+Plots are drawn dark on white, and the book's style sheet turns their lightness over on dark pages.
+Pictures of slices may not be turned over: they lie on a dark card (``LIGHTBOX``) on every page.
+Colours keep the paper's roles (``ROLES``), differ in lightness as well as hue, and never stand
+alone: names are written beside them. Text is at least 9 points at a page's width and at a phone's
+(``drawn``). Images are stored upside down, as fastMRI's are, and turned here.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 from urllib.parse import quote
 
 import matplotlib as mpl
@@ -27,8 +29,14 @@ from PIL import Image
 
 from mrinb.errors import MrinbError
 
+P = ParamSpec("P")
+
 PAGE_WIDTH = 8.0
 """Width of every figure in inches: a page's text column at 96 pixels an inch."""
+PHONE_WIDTH = 3.7
+"""The same of a phone held upright."""
+PHONE = 600
+"""Pixels of a window up to which a page shows what is drawn for a phone."""
 SCALE = 2
 """Pixels of a picture for each pixel of the page."""
 LARGE, QUALITY = 200_000, 88
@@ -83,13 +91,62 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "figure.facecolor": "white",
     "axes.facecolor": "white",
-    "savefig.facecolor": "white",
+    "savefig.facecolor": "auto",
     "hatch.linewidth": 0.6,
     "mathtext.fontset": "dejavusans",
 }
+PALE = "#aab6bc"
+"""What MUTED is on a dark card."""
+LIGHTBOX: dict[Any, Any] = {
+    **STYLE,
+    "text.color": "#eef1f2",
+    "axes.titlecolor": "#eef1f2",
+    "xtick.color": PALE,
+    "ytick.color": PALE,
+    "xtick.labelcolor": "#eef1f2",
+    "ytick.labelcolor": "#eef1f2",
+    "figure.facecolor": "#101617",
+}
+"""The style of pictures of slices, which are dark themselves."""
 CASING = [withStroke(linewidth=2.6, foreground="white")]  # marks stand out on any bar
-STAMP = 0.3  # inches kept free at the bottom for the stamp
 LINE = 0.165  # inches from line to line
+
+
+class Drawing(Figure):
+    """A figure that knows where its numbers come from and how to draw itself for a phone.
+
+    Attributes:
+        note: see ``note_text``; None where nobody gave one.
+        extra: further words for the caption, such as the effective acceleration.
+        narrow: draws the same for a phone; None in what is drawn for one.
+    """
+
+    note: Mapping[str, Any] | None = None
+    extra: str = ""
+    narrow: Callable[[], Drawing] | None = None
+
+
+def drawn(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
+    """Let a figure be drawn for a phone as well, where its page asks for that.
+
+    Args:
+        draw: function that takes ``width`` in inches by name and lays its panels out for it.
+    """
+
+    @functools.wraps(draw)
+    def call(*args: P.args, **options: P.kwargs) -> Drawing:
+        fig = draw(*args, **options)
+        again: Callable[..., Drawing] = draw
+        if "width" not in options:
+            fig.narrow = lambda: again(*args, **options, width=PHONE_WIDTH)
+        return fig
+
+    return call
+
+
+def is_narrow(width: float) -> bool:
+    """Whether panels do not fit beside each other in so many inches."""
+    return width < 0.7 * PAGE_WIDTH
 
 
 def note_text(note: Mapping[str, Any], names: bool = False) -> str:
@@ -120,21 +177,15 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     return " | ".join(filter(None, words))
 
 
-def stamp(fig: Figure, note: Mapping[str, Any] | None, extra: str = "") -> Figure:
-    """Write where a figure comes from into the figure itself, below everything else.
+def described(fig: Drawing, note: Mapping[str, Any] | None, extra: str = "") -> Drawing:
+    """Tell a figure where it comes from; ``show`` writes it below.
 
     Args:
-        fig: a figure made here, which keeps room for it.
-        note: see ``note_text``; None writes only ``extra``.
+        fig: the figure.
+        note: see ``note_text``.
         extra: further words, such as the effective acceleration.
-
-    Returns:
-        The figure.
     """
-    words = " | ".join(filter(None, [note_text(note) if note else "", extra]))
-    if words:
-        height = fig.get_size_inches()[1]
-        fig.text(0.08 / PAGE_WIDTH, 0.07 / height, words, color=MUTED, fontsize=9, va="bottom")
+    fig.note, fig.extra = note, extra
     return fig
 
 
@@ -185,22 +236,29 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
     )
 
 
-def webp(fig: Figure) -> bytes:
+def webp(fig: Figure, words: str = "") -> bytes:
     """Render a figure as WebP, ``SCALE`` pixels for each of the page.
 
     It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
     shades and the 128 colours that fit best, which no eye tells apart and nearly halves the page.
     Where that is still more than ``LARGE`` bytes, as of many noisy images, it is lossy.
+
+    Args:
+        fig: the figure.
+        words: description kept in the file, for those who save it.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
         fig.savefig(buffer, format="png", dpi=96 * SCALE)
     image = Image.open(buffer).convert("RGB")
+    exif = Image.Exif()
+    exif[0x010E] = words  # ImageDescription
     rgb = np.asarray(image)
     grey = np.ptp(rgb, axis=2) == 0
     few = image.getchannel(0) if grey.all() else _palette(rgb, grey)
-    lossless = _encoded(few, lossless=True, quality=100)
-    return lossless if len(lossless) <= LARGE else _encoded(image, quality=QUALITY)
+    options = {"exif": exif} if words else {}
+    lossless = _encoded(few, lossless=True, quality=100, **options)
+    return lossless if len(lossless) <= LARGE else _encoded(image, quality=QUALITY, **options)
 
 
 def _encoded(image: Image.Image, **options: Any) -> bytes:
@@ -225,46 +283,78 @@ def _palette(rgb: np.ndarray, grey: np.ndarray) -> Image.Image:
 def show(
     fig: Figure,
     alt: str,
-    note: Mapping[str, Any],
+    note: Mapping[str, Any] | None = None,
     table: pd.DataFrame | None = None,
     name: str = "data",
 ) -> Html:
     """A figure for a page: the picture, what it shows in words, where it comes from, its data.
 
     Args:
-        fig: the figure.
+        fig: the figure; windows no wider than ``PHONE`` pixels show how it draws itself for them.
         alt: what the picture shows, for those who cannot see it.
-        note: see ``note_text``.
+        note: see ``note_text``; None is the figure's own.
         table: data offered as CSV below it.
         name: file name of the CSV, without ``.csv``.
 
     Raises:
-        MrinbError: ``alt`` is empty.
+        MrinbError: ``alt`` is empty, or nobody said where the figure comes from.
     """
     if not alt.strip():
         raise MrinbError("a figure needs alternative text: say in alt what the picture shows")
-    data = base64.b64encode(webp(fig)).decode()
-    width, height = (round(96 * side) for side in fig.get_size_inches())
-    words = note_text(note, names=True)
+    note = note if note is not None else getattr(fig, "note", None)
+    if note is None:
+        raise MrinbError("a figure has no note: pass the note of its table, attrs['note']")
+    parts = (note_text(note, names=True), getattr(fig, "extra", ""))
+    words = " | ".join(filter(None, parts))
+    draw: Callable[[], Figure] | None = getattr(fig, "narrow", None)
+    source = ""
+    if draw is not None:
+        uri, width, height = _embedded(draw(), words)
+        source = (
+            f'<source media="(max-width: {PHONE}px)" srcset="{uri}" width="{width}" '
+            f'height="{height}">'
+        )
+    uri, width, height = _embedded(fig, words)
     link = f"<br>{csv_link(table, name)}" if table is not None else ""
-    # On a phone the picture scrolls; without a link in it only a focus lets the keyboard do so.
-    focus = "" if link else ' tabindex="0"'
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
+    look = "mrinb-plot" if mpl.colors.same_color(fig.get_facecolor(), "white") else "mrinb-lightbox"
     return Html(
-        f'<figure class="mrinb-figure"{focus} style="margin:1em 0"><img class="dark-light" '
-        f'src="data:image/webp;base64,{data}" alt="{html.escape(alt)}" width="{width}" '
+        f'<figure class="mrinb-figure" style="margin:1em 0"><picture>{source}'
+        f'<img class="dark-light {look}" src="{uri}" alt="{html.escape(alt)}" width="{width}" '
         f'height="{height}" style="width:100%;max-width:{width + 160}px;height:auto;'
-        f'background:#fff;border-radius:4px"><figcaption class="mrinb-caption">'
+        f'background:#fff;border-radius:4px"></picture><figcaption class="mrinb-caption">'
         f"{html.escape(words)}{link}</figcaption></figure>",
         f"{alt} ({words})",
     )
 
 
-def reserve(fig: Figure) -> None:
-    """Keep room for the stamp."""
-    share = STAMP / fig.get_size_inches()[1]
+def _embedded(fig: Figure, words: str) -> tuple[str, int, int]:
+    """A figure as an address, its width and its height in pixels of the page."""
+    data = base64.b64encode(webp(fig, words)).decode()
+    width, height = (round(96 * side) for side in fig.get_size_inches())
+    return f"data:image/webp;base64,{data}", width, height
+
+
+def legend(fig: Figure, handles: Sequence[Any], columns: int, **look: Any) -> None:
+    """A legend above all panels, in as many columns as fit, at most so many."""
+    style = {"loc": "outside upper center", "frameon": False, **look}
+    width = fig.get_size_inches()[0] * fig.dpi
+    for count in range(columns, 0, -1):
+        made = fig.legend(handles=handles, ncols=count, **style)
+        if count == 1 or made.get_window_extent().width <= width:
+            return
+        made.remove()
+
+
+def spaced(fig: Figure) -> None:
+    """Set the room between panels."""
     engine: Any = fig.get_layout_engine()
-    engine.set(rect=(0, share, 1, 1 - share), w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.06)
+    engine.set(w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.06)
+
+
+def math(pool: str) -> str:
+    """A pool's name with P_best set as in the paper."""
+    return pool.replace("P_best", "$P_{\\mathrm{best}}$")
 
 
 def role_colour(pool: str, order: Sequence[str]) -> str:
@@ -275,7 +365,7 @@ def role_colour(pool: str, order: Sequence[str]) -> str:
 
 def wrap(pool: str) -> str:
     """A pool's name broken into short lines."""
-    return "\n".join(textwrap.wrap(pool, 10, break_long_words=False)) or pool
+    return math("\n".join(textwrap.wrap(pool, 10, break_long_words=False)) or pool)
 
 
 def inches(fig: Figure, left: float, top: float, width: float, height: float) -> Axes:

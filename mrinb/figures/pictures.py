@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -14,13 +15,15 @@ from matplotlib.ticker import MaxNLocator
 
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
-    MUTED,
+    LIGHTBOX,
     PAGE_WIDTH,
-    STAMP,
-    STYLE,
+    PALE,
+    Drawing,
+    described,
+    drawn,
     inches,
+    is_narrow,
     picture,
-    stamp,
     words_at,
 )
 
@@ -48,23 +51,28 @@ def detail(target: np.ndarray, share: float = 0.3) -> tuple[int, int, int, int]:
     return int(top), int(left), side, side
 
 
+@drawn
 def reconstructions(
     target: np.ndarray,
     images: Mapping[str, np.ndarray],
     ssim: Mapping[str, float] | None = None,
     zoom: tuple[int, int, int, int] | None = None,
     note: Mapping[str, Any] | None = None,
-) -> Figure:
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Ground truth beside reconstructions, each with a detail and its error (Figure 1).
 
-    All images share the target's grey scale, all errors one colour scale.
+    All images share the target's grey scale, all errors one colour scale. A column is an image;
+    in a narrow figure it is a row.
 
     Args:
         target: ground truth (height, width).
         images: reconstruction (height, width) by label, such as narrow, diverse, zero-filled.
         ssim: SSIM by label, computed from the float images.
         zoom: top, left, height and width of the detail; None takes ``detail(target)``.
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: there is no reconstruction, or one is not of the target's shape.
@@ -80,46 +88,89 @@ def reconstructions(
     white = float(np.percentile(target, 99.5)) or 1.0
     errors = {label: np.abs(image - target) / white for label, image in images.items()}
     largest = float(np.percentile(np.stack(list(errors.values())), 99.7)) or 1.0
-    top, left, high, wide = zoom or detail(target)
-    columns = {"ground truth": target, **images}
-    names, side, gap = 0.4, 0.3, 0.06
-    cell = min((PAGE_WIDTH - side - 0.05) / len(columns), 2.4)
-    tall = cell * target.shape[0] / target.shape[1]
-    near = cell * high / wide
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, names + tall + near + tall + 3 * gap + STAMP))
-        starts = (names, names + tall + gap, names + tall + near + 2 * gap)
-        for text, start, size in zip(("image", "detail", "error"), starts, (tall, near, tall),
-                                     strict=True):  # fmt: skip
-            words_at(fig, 0.16, start + size / 2 - 0.125, text, rotation=90, va="center",
-                   color=MUTED)  # fmt: skip
-        for i, (label, image) in enumerate(columns.items()):
-            x = side + i * cell
-            score = f"\nSSIM {ssim[label]:.3f}" if ssim and label in ssim else ""
-            words_at(fig, x + cell / 2, 0.06, f"{label}{score}")
-            ax = inches(fig, x, starts[0], cell - gap, tall - gap * tall / cell)
-            picture(ax, image, white)
-            foot = target.shape[0] - top - high  # rows are turned for display
-            ax.add_patch(Rectangle((left - 0.5, foot - 0.5), wide, high, fill=False, ec="#ffd23f",
-                                   lw=1.1))  # fmt: skip
-            ax = inches(fig, x, starts[1], cell - gap, near - gap * near / cell)
-            picture(ax, image[top : top + high, left : left + wide], white)
+    place = zoom or detail(target)
+    shown = {"ground truth": target, **images}
+    with mpl.rc_context(LIGHTBOX):
+        grid = _grid(target.shape, place, len(shown), width)
+        fig = Drawing((width, grid.height))
+        for text, (x, y) in zip(("image", "detail", "error"), grid.heads, strict=True):
+            words_at(fig, x, y, text, rotation=0 if is_narrow(width) else 90, va="center",
+                     color=PALE)  # fmt: skip
+        for (label, image), (x, y), frames in zip(shown.items(), grid.names, grid.frames,
+                                                  strict=True):  # fmt: skip
+            join = ", " if is_narrow(width) else "\n"
+            score = f"{join}SSIM {ssim[label]:.3f}" if ssim and label in ssim else ""
+            words_at(fig, x, y, f"{label}{score}")
+            _image(inches(fig, *frames[0]), image, white, place)
+            top, left, high, wide = place
+            picture(inches(fig, *frames[1]), image[top : top + high, left : left + wide], white)
             if label in errors:
-                ax = inches(fig, x, starts[2], cell - gap, tall - gap * tall / cell)
-                shown = picture(ax, errors[label], largest, cmap="inferno")
-        _error_scale(fig, shown, side, starts[2], cell - gap, tall)
-        return stamp(fig, note)
+                error = picture(inches(fig, *frames[2]), errors[label], largest, cmap="inferno")
+        _error_scale(fig, error, *grid.frames[0][2])
+        return described(fig, note)
+
+
+Frame = tuple[float, float, float, float]
+"""Left, top, width and height in inches from a figure's top left corner."""
+
+
+class _Grid(NamedTuple):
+    """Where the parts of ``reconstructions`` stand, in inches.
+
+    Attributes:
+        height: of the figure.
+        heads: middles of the words for image, detail and error.
+        names: middles of the images' names.
+        frames: of each image, its detail and its error.
+    """
+
+    height: float
+    heads: list[tuple[float, float]]
+    names: list[tuple[float, float]]
+    frames: list[list[Frame]]
+
+
+def _grid(shape: tuple[int, ...], zoom: Sequence[int], count: int, width: float) -> _Grid:
+    """Columns of images, or rows of them where the figure is narrow."""
+    ratio, near, gap = shape[0] / shape[1], zoom[2] / zoom[3], 0.06
+    if not is_narrow(width):
+        names, side = 0.4, 0.3
+        cell = min((width - side - 0.05) / count, 2.4)
+        sizes = [ratio * cell, near * cell, ratio * cell]
+        tops = [names + sum(sizes[:i]) + i * gap for i in range(3)]
+        lefts = [side + i * cell for i in range(count)]
+        frames = [[(x, y, cell - gap, (cell - gap) * size / cell)
+                   for y, size in zip(tops, sizes, strict=True)] for x in lefts]  # fmt: skip
+        heads = [(0.16, y + size / 2 - 0.125) for y, size in zip(tops, sizes, strict=True)]
+        return _Grid(tops[2] + sizes[2] + gap, heads, [(x + cell / 2, 0.06) for x in lefts], frames)
+    head, name = 0.25, 0.24
+    cell = (width - 0.1 - 2 * gap) / 3
+    lefts = [0.05 + i * (cell + gap) for i in range(3)]
+    tall = name + max(ratio, near) * cell + gap
+    tops = [head + i * tall for i in range(count)]
+    columns = list(zip(lefts, (ratio, near, ratio), strict=True))
+    frames = [[(x, y + name, cell, cell * size) for x, size in columns] for y in tops]
+    heads = [(x + cell / 2, 0.0) for x in lefts]
+    return _Grid(head + count * tall, heads, [(width / 2, y + 0.04) for y in tops], frames)
+
+
+def _image(ax: Axes, image: np.ndarray, white: float, zoom: Sequence[int]) -> None:
+    """A whole image with its detail framed."""
+    top, left, high, wide = zoom
+    picture(ax, image, white)
+    foot = image.shape[0] - top - high  # rows are turned for display
+    ax.add_patch(Rectangle((left - 0.5, foot - 0.5), wide, high, fill=False, ec="#ffd23f", lw=1.1))
 
 
 def _error_scale(
     fig: Figure, shown: Any, left: float, top: float, width: float, height: float
 ) -> None:
-    """The errors' colour bar, in the place below the ground truth, which has no error."""
-    ax = inches(fig, left + 0.12, top + height / 2 - 0.08, width - 0.3, 0.13)
+    """The errors' colour bar, in the place of the ground truth's error, which has none."""
+    ax = inches(fig, left + 0.12, top + height / 2 - 0.08, width - 0.24, 0.13)
     bar = Colorbar(ax, shown, orientation="horizontal", extend="max")
     bar.locator = MaxNLocator(3 if width > 1.5 else 2)
     bar.update_ticks()
     bar.outline.set_visible(False)
-    ax.tick_params(axis="x", color=MUTED)
+    ax.tick_params(axis="x", color=PALE)
     words = "absolute error\n(white is 1)"
     words_at(fig, left + width / 2, top + height / 2 - 0.48, words)

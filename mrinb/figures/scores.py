@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,13 @@ from mrinb.figures.base import (
     PAGE_WIDTH,
     RULE,
     STYLE,
-    reserve,
+    Drawing,
+    described,
+    drawn,
+    is_narrow,
+    legend,
     role_colour,
-    stamp,
+    spaced,
     wrap,
 )
 from mrinb.shifts import Section, section3
@@ -59,6 +64,7 @@ def bars_table(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     return table.join(groups[kept].mean()).reset_index()
 
 
+@drawn
 def bars(
     scores: pd.DataFrame,
     metric: str = "ssim",
@@ -68,7 +74,9 @@ def bars(
     section: Section = section3,
     note: Mapping[str, Any] | None = None,
     title: str = "",
-) -> Figure:
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Scores of models by training pool: a row of panels for each shift (Figures 3 and 4).
 
     Bars are means over slices and seeds, error bars two standard deviations over seeds, dots the
@@ -82,8 +90,9 @@ def bars(
         pools: labels in the order drawn; None draws all, as they stand in the table.
         words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
         section: where the words for P and Q of a shift are.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
         title: stands in bold above everything, such as the network's name.
+        width: in inches.
 
     Raises:
         MrinbError: columns, split, metric or pools are missing, or there are several models.
@@ -103,21 +112,24 @@ def bars(
     shifts = list(trained["shift"].unique())
     targets = sorted(trained["target"].unique())
     with mpl.rc_context(STYLE):
-        height = 2.55 * len(shifts) + (1.0 if title else 0.75)
-        fig = Figure((PAGE_WIDTH, height), layout="constrained")
-        reserve(fig)
-        grid = fig.subplots(len(shifts), len(targets), squeeze=False)
+        rows, columns = len(shifts), len(targets)
+        if is_narrow(width):
+            rows, columns = rows * columns, 1
+        height = 2.55 * rows + (1.0 if title else 0.75) - 0.3
+        fig = Drawing((width, height), layout="constrained")
+        spaced(fig)
+        grid = fig.subplots(rows, columns, squeeze=False).reshape(len(shifts), len(targets))
         for row, shift in zip(grid, shifts, strict=True):
             parts = [table[(table["shift"] == shift) & (table["target"] == t)] for t in targets]
             limits = _limits(parts, metric, order)
             for ax, part, target, limit in zip(row, parts, targets, limits, strict=True):
                 _panel(ax, part, metric, order, limit)
                 _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
-        for ax in grid[-1]:
+        for ax in grid[-1] if columns > 1 else grid[-1, -1:]:
             ax.set_xlabel("training pool, number of training slices")
         _legend(fig, trained, "zero-filled" in set(table["pool"]), title)
         own = scores.attrs.get("note")
-        return stamp(fig, note if note is not None else own, _acceleration(table))
+        return described(fig, note if note is not None else own, _acceleration(table))
 
 
 def _limits(
@@ -211,6 +223,7 @@ def _head(
     """Title, reference and axis label of one panel."""
     zero = part.loc[part["pool"] == "zero-filled", metric]
     title = f"{target}: {words}" if words else target
+    title = textwrap.fill(title, 40)  # as wide as a phone shows
     ax.set_title(title, loc="left", fontweight="bold", pad=18 if len(zero) else 6)
     if len(zero):
         below = ", off the axis" if zero.iloc[0] <= limit[0] else ""
@@ -236,9 +249,8 @@ def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
                             "bars"))  # fmt: skip
     if zero:
         marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label="zero-filled"))
-    fig.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False,
-               handlelength=1.6, columnspacing=1.4, title=title or None,
-               title_fontproperties={"weight": "bold", "size": 11})  # fmt: skip
+    legend(fig, marks, len(marks), handlelength=1.6, columnspacing=1.4, title=title or None,
+           title_fontproperties={"weight": "bold", "size": 11})  # fmt: skip
 
 
 def _acceleration(table: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ import pytest
 from mrinb.chapters.regularisation import experiment as regularisation
 from mrinb.chapters.regularisation import figures
 from mrinb.errors import MrinbError
+from mrinb.figures import note_text
 from mrinb.stats import claims
 
 NOTE = {"simulated": True, "profile": "quick", "seeds": [], "key": "a1b2c3d4e5"}
@@ -120,7 +121,7 @@ def test_the_figure_shows_both_targets_and_both_choices():
     assert len(heights) == 1  # slopes of both can be compared
     rings = [line for line in bottom[0].lines if line.get_markersize() == 11]
     assert [(float(r.get_xdata()[0]), float(r.get_ydata()[0])) for r in rings] == [(0.01, 0.0)]
-    assert fig.texts[-1].get_text().startswith("simulated data | quick profile | key")
+    assert note_text(fig.note).startswith("simulated data | quick profile | key")
 
 
 def test_the_figures_data():

@@ -6,7 +6,7 @@ import pytest
 from lines_data import table
 from matplotlib.colors import to_hex
 
-from mrinb.chapters.robustness import figures as robustness_figures
+from mrinb.chapters.robustness import figures
 from mrinb.errors import MrinbError
 from mrinb.figures import ROLES
 from mrinb.stats import bootstrap, lines
@@ -42,7 +42,7 @@ def marks(ax, colour):
 @pytest.mark.parametrize("metric", lines.METRICS)
 def test_figure_5_draws_every_checkpoint_and_a_line_a_training_set(metric):
     points = lines.points(scores())
-    fig = robustness_figures.effective_robustness(points, metric)
+    fig = figures.effective_robustness(points, metric)
     assert len(fig.axes) == 2
     ax = fig.axes[0]
     violet = marks(ax, ROLES["P_best"])
@@ -53,17 +53,17 @@ def test_figure_5_draws_every_checkpoint_and_a_line_a_training_set(metric):
     np.testing.assert_allclose(drawn, expected)
     assert sum(line.get_linestyle() == "-" for line in ax.lines) == 4
     assert {"a quarter of the set", "early checkpoint", "U-net", "ViT", "VarNet"} <= set(texts(fig))
-    assert any("single seed: ViT, VarNet" in t for t in texts(fig))
+    assert fig.extra == "single seed: ViT, VarNet"
 
 
 def test_lines_without_spread_are_dashed():
-    fig = robustness_figures.effective_robustness(lines.points(scores(("field",), spread=1e-4)))
+    fig = figures.effective_robustness(lines.points(scores(("field",), spread=1e-4)))
     assert all(line.get_linestyle() != "-" for line in fig.axes[0].lines)
 
 
 def test_distances_of_single_seeds_have_no_interval():
     found = lines.distances(scores(("anatomy",), own=0.01))
-    fig = robustness_figures.distances(noted(found))
+    fig = figures.distances(noted(found))
     ax = fig.axes[0]
     bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 1.2]
     assert len(bars) == 2 * 3  # U-net and all, three quantities
@@ -76,9 +76,9 @@ def test_distances_of_single_seeds_have_no_interval():
 def test_distances_beyond_the_points_of_p_best_are_pale():
     found = lines.distances(scores(("anatomy",), own=0.01))
     assert found["inside"].all()
-    assert not any("extrapolated" in t for t in texts(robustness_figures.distances(noted(found))))
+    assert not any("extrapolated" in t for t in texts(figures.distances(noted(found))))
     found.loc[found["model"] == "all", "inside"] = False
-    fig = robustness_figures.distances(noted(found))
+    fig = figures.distances(noted(found))
     assert any("extrapolated" in t for t in texts(fig))
     pale = [line for line in fig.axes[0].lines if line.get_color() == "#9aa3ad"]
     assert len(pale) == 3 * 2  # marks and intervals of three quantities
@@ -99,7 +99,7 @@ def ranked():
 
 
 def test_the_best_single_distribution_is_named_with_its_rule():
-    fig = robustness_figures.singles(ranked())
+    fig = figures.singles(ranked())
     labels = [t.get_text() for t in fig.axes[0].get_yticklabels()]
     assert [label.partition(" (")[0].strip() for label in labels] == [
         "knee PD, Aera 1.5 T", "knee PD, Skyra 3 T", "all of P",
@@ -122,19 +122,19 @@ def widths(gain=0.01):
 
 
 def test_capacity_shows_the_gain_at_every_width():
-    fig = robustness_figures.capacity(widths())
+    fig = figures.capacity(widths())
     gain = next(line for line in fig.axes[2].lines if len(line.get_xdata()) == 3)
     assert list(gain.get_xdata()) == [4, 8, 16]
     np.testing.assert_allclose(gain.get_ydata(), 0.01)
-    assert any("single seed: 16 channels" in t for t in texts(fig))
+    assert fig.extra == "single seed: 16 channels"
 
 
 def test_what_cannot_be_drawn_is_said():
     with pytest.raises(MrinbError, match="no points with metric 'psnr'"):
-        robustness_figures.effective_robustness(lines.points(scores()), "psnr")
+        figures.effective_robustness(lines.points(scores()), "psnr")
     with pytest.raises(MrinbError, match="no distances"):
-        robustness_figures.distances(pd.DataFrame())
+        figures.distances(pd.DataFrame())
     with pytest.raises(MrinbError, match="no scores with metric 'psnr'"):
-        robustness_figures.singles(ranked(), "psnr")
+        figures.singles(ranked(), "psnr")
     with pytest.raises(MrinbError, match="lacks column 'channels'"):
-        robustness_figures.capacity(widths().drop(columns="channels"))
+        figures.capacity(widths().drop(columns="channels"))

@@ -4,6 +4,7 @@ from similarity_tables import GOOD, NEAR, POOLS, scores, similarities
 
 from mrinb.chapters.similarity import figures
 from mrinb.errors import MrinbError
+from mrinb.figures import note_text
 from mrinb.stats import ranks
 
 NOTE = {"simulated": True, "profile": "quick", "seeds": [], "key": "k", "embedder": "some net"}
@@ -33,7 +34,7 @@ def test_figure_6_shows_both_rules_and_names_the_embedder():
     assert text.count(f"6 pools without Q: {rho}, p = 0.0014") == 2
     assert text.count("all 8 pools") == 2
     assert "d ($P_{\\mathrm{best}}$)" in text
-    assert "seeds 0, 1, 2 | net | key k, s" in text
+    assert "seeds 0, 1, 2 | net | key k, s" in note_text(fig.note)
     counts = [p.get_height() for p in fig.axes[0].containers[0]]
     assert sum(counts) == (near["rule"] == ranks.ALL).sum() / len(POOLS)
     marks = [line.get_xdata()[0] for line in fig.axes[1].lines if line.get_marker() in "osDv^"]
@@ -70,7 +71,7 @@ def test_curves_end_at_all_patches_of_each_pool():
     curves = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
     assert list(curves["P"]) == [5, 10, 50]
     assert list(curves["a"]) == [5, 10]
-    assert "net" in words(fig)
+    assert fig.note["embedder"] == "net"
 
 
 def test_pictures_of_patches():
@@ -82,7 +83,7 @@ def test_pictures_of_patches():
     fig = figures.matches({"P": arrays, "Q": arrays}, NOTE)
     assert len(fig.axes) == 9
     assert "0.50" in words(fig)
-    assert "some net" in words(fig)
+    assert fig.note["embedder"] == "some net"
     with pytest.raises(MrinbError, match="no matches"):
         figures.matches({})
 

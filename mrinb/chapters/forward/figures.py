@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
@@ -20,12 +19,17 @@ from mrinb.figures.base import (
     PAGE_WIDTH,
     RULE,
     STYLE,
+    Drawing,
     Html,
     csv_link,
+    described,
+    drawn,
+    is_narrow,
+    legend,
+    math,
     note_text,
-    reserve,
     role_colour,
-    stamp,
+    spaced,
 )
 from mrinb.figures.scores import bars_table
 from mrinb.paper import printed
@@ -168,9 +172,14 @@ def _range(values: Sequence[int] | np.ndarray | pd.Series) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
+@drawn
 def folds(
-    scores: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
-) -> Figure:
+    scores: pd.DataFrame,
+    metric: str = "ssim",
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Scores against test acceleration, a line for each training.
 
     Left, the scores; right, how far each lies above or below the network that was trained at the
@@ -181,7 +190,8 @@ def folds(
     Args:
         scores: as of ``folds_table``.
         metric: a key of ``METRICS``.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: as of ``folds_table``.
@@ -190,9 +200,10 @@ def folds(
     trained = list(dict.fromkeys(p for p in scores["pool"] if p != ZERO_FILLED))
     apart = _differences(bars_table(scores), metric)
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 4.1), layout="constrained")
-        reserve(fig)
-        left, right = fig.subplots(1, 2)
+        panels = (2, 1) if is_narrow(width) else (1, 2)
+        fig = Drawing((width, 0.7 + 3.1 * panels[0]), layout="constrained")
+        spaced(fig)
+        left, right = fig.subplots(*panels)
         for i, pool in enumerate(trained):
             for ax, rows in ((left, table), (right, apart)):
                 _line(ax, rows[rows["pool"] == pool], pool, trained, i)
@@ -212,13 +223,12 @@ def folds(
         right.set_ylabel(
             f"{METRICS[metric]} less that of the network\ntrained at this acceleration"
         )
-        fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=7,
-                   frameon=False, title="trained at", columnspacing=1.2,
-                   handlelength=1.8)  # fmt: skip
+        legend(fig, left.get_legend_handles_labels()[0], 7, title="trained at", columnspacing=1.2,
+               handlelength=1.8)  # fmt: skip
         own = scores.attrs.get("note")
         several = table["seeds"].max() > 1
         words = "bars: \N{PLUS-MINUS SIGN}2 sd over seeds" if several else "single seed"
-        return stamp(fig, note if note is not None else own, words)
+        return described(fig, note if note is not None else own, words)
 
 
 def _differences(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -246,7 +256,7 @@ def _line(ax: Axes, rows: pd.DataFrame, pool: str, trained: Sequence[str], place
     colour = INK if joint else role_colour(pool, [p for p in trained if p != "all four"])
     x = np.log2(rows["acceleration"].to_numpy(float)) + 0.03 * (place - (len(trained) - 1) / 2)
     ax.errorbar(
-        x, rows["mean"], 2 * rows["sd"].fillna(0), color=colour, label=pool, capsize=2,
+        x, rows["mean"], 2 * rows["sd"].fillna(0), color=colour, label=math(pool), capsize=2,
         marker=MARKS[place % len(MARKS)], ms=5, lw=2.4 if joint else 1.2, elinewidth=1,
         zorder=4 if joint else 3,
     )  # fmt: skip

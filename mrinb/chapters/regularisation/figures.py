@@ -22,9 +22,13 @@ from mrinb.figures.base import (
     PAGE_WIDTH,
     RULE,
     STYLE,
-    reserve,
+    Drawing,
+    described,
+    drawn,
+    is_narrow,
+    legend,
     role_colour,
-    stamp,
+    spaced,
 )
 from mrinb.stats import bootstrap
 
@@ -62,6 +66,7 @@ def weights_table(
     return pd.concat(tables, ignore_index=True)
 
 
+@drawn
 def weights(
     test: pd.DataFrame,
     validation: pd.DataFrame,
@@ -69,7 +74,9 @@ def weights(
     metric: str = "ssim",
     words: Mapping[str, str] | None = None,
     note: Mapping[str, Any] | None = None,
-) -> Figure:
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Scores of l1-regularised least squares over its weight: a column of panels a target.
 
     Above, the mean over test slices with its 90 % interval over subjects, and the mean over
@@ -83,7 +90,8 @@ def weights(
         chosen: the weight of each target that validation data chose.
         metric: a key of ``METRICS``.
         words: what each target is.
-        note: stamped into the figure; None takes the test table's own.
+        note: of the caption; None takes the test table's own.
+        width: in inches.
 
     Raises:
         MrinbError: the table lacks the column ``weight``, or a chosen weight.
@@ -93,9 +101,13 @@ def weights(
             raise MrinbError(f"score table lacks column {name!r}: give those of lab.regularised")
     targets = sorted(test["target"].unique())
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 5.3), layout="constrained")
-        reserve(fig)
-        grid = fig.subplots(2, len(targets), squeeze=False, sharex=True, height_ratios=(3, 2))
+        # A target's two panels stand one above the other, targets beside or below each other.
+        stacks = len(targets) if is_narrow(width) else 1
+        fig = Drawing((width, 0.5 + 4.5 * stacks), layout="constrained")
+        spaced(fig)
+        grid = fig.subplots(2 * stacks, len(targets) // stacks, squeeze=False, sharex=True,
+                            height_ratios=(3, 2) * stacks)  # fmt: skip
+        grid = grid.reshape(stacks, 2, -1).transpose(1, 0, 2).reshape(2, len(targets))
         for column, target in zip(grid.T, targets, strict=True):
             colour = role_colour(target, targets)
             _scores(column[0], test, validation, target, chosen, metric, colour)
@@ -104,11 +116,12 @@ def weights(
             column[0].set_title(title, loc="left", fontweight="bold")
         _same_span(grid[0])
         _same_limits(grid[1])
-        grid[0][0].set_ylabel(f"{METRICS[metric]}\n(axes not from zero, of one span)")
-        grid[1][0].set_ylabel(f"{METRICS[metric]} minus that\nat the chosen weight")
+        for above, below in grid.T if stacks > 1 else grid.T[:1]:
+            above.set_ylabel(f"{METRICS[metric]}\n(axes not from zero, of one span)")
+            below.set_ylabel(f"{METRICS[metric]} minus that\nat the chosen weight")
         _legend(fig, len(targets) > 1)
         own = test.attrs.get("note")
-        return stamp(fig, note if note is not None else own)
+        return described(fig, note if note is not None else own)
 
 
 def _scores(
@@ -195,8 +208,7 @@ def _legend(fig: Figure, several: bool) -> None:
     if several:
         marks.append(Line2D([], [], ls="", marker="D", ms=6, mfc="white", mec=INK, mew=1.4,
                             label="the other's choice"))  # fmt: skip
-    fig.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False,
-               handlelength=1.8, columnspacing=1.2)  # fmt: skip
+    legend(fig, marks, len(marks), handlelength=1.8, columnspacing=1.2)
 
 
 def _wide(scores: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:

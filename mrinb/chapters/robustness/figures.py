@@ -9,7 +9,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -23,9 +22,14 @@ from mrinb.figures.base import (
     PAGE_WIDTH,
     RULE,
     STYLE,
-    reserve,
+    Drawing,
+    described,
+    drawn,
+    is_narrow,
+    legend,
+    math,
     role_colour,
-    stamp,
+    spaced,
 )
 from mrinb.stats.lines import BASELINE, DIVERSE, QUARTER, TRAININGS, Line, lines
 
@@ -36,9 +40,14 @@ OUTSIDE = "#9aa3ad"
 """Ink of a distance that is read beyond the points of P_best."""
 
 
+@drawn
 def effective_robustness(
-    points: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
-) -> Figure:
+    points: pd.DataFrame,
+    metric: str = "ssim",
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Scores on Q against scores on P_best, a line for each training set (Figure 5).
 
     A mark is a checkpoint: its shape is the network, its fill the size of the training set, its
@@ -48,7 +57,8 @@ def effective_robustness(
     Args:
         points: result of ``robustness.points``.
         metric: ``ssim`` or ``ssim_foreground``.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: the metric is missing, or there are no points.
@@ -57,9 +67,10 @@ def effective_robustness(
         raise MrinbError(f"no points with metric {metric!r}: give the table of robustness.points")
     shifts = list(points["shift"].unique())
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 5.2), layout="constrained")
-        reserve(fig)
-        grid = fig.subplots(1, len(shifts), squeeze=False)[0]
+        stacks = len(shifts) if is_narrow(width) else 1
+        fig = Drawing((width, 4.9 if stacks == 1 else 1.2 + 3.2 * stacks), layout="constrained")
+        spaced(fig)
+        grid = fig.subplots(stacks, len(shifts) // stacks, squeeze=False).ravel()
         for ax, shift in zip(grid, shifts, strict=True):
             part = points[points["shift"] == shift]
             _marks(ax, part, metric)
@@ -71,12 +82,12 @@ def effective_robustness(
             ax.yaxis.set_major_locator(MaxNLocator(5))
             ax.grid(True, color=RULE, lw=0.5)
             ax.set_axisbelow(True)
-        grid[0].set_ylabel(f"{METRICS[metric]} on Q")
-        handles = _legend(points)
-        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles) // 2,
-                   frameon=False, columnspacing=1.2, handletextpad=0.5)  # fmt: skip
+        for ax in grid if stacks > 1 else grid[:1]:
+            ax.set_ylabel(f"{METRICS[metric]} on Q")
+        handles = _legend(points, stacks > 1)
+        legend(fig, handles, len(handles) // 2, columnspacing=1.2, handletextpad=0.5)
         own = points.attrs.get("note")
-        return stamp(fig, note if note is not None else own, _single(points))
+        return described(fig, note if note is not None else own, _single(points))
 
 
 def _marks(ax: Axes, part: pd.DataFrame, metric: str) -> None:
@@ -104,12 +115,15 @@ def _line(ax: Axes, line: Line) -> None:
             lw=1.8, ls="-" if line.own else (0, (4, 2)), zorder=4, path_effects=CASING)  # fmt: skip
 
 
-def _legend(points: pd.DataFrame) -> list[Line2D]:
-    """Training sets in the upper row; networks, sizes and checkpoints in the lower one."""
+def _legend(points: pd.DataFrame, stacked: bool) -> list[Line2D]:
+    """Training sets in the upper row; networks, sizes and checkpoints in the lower one.
+
+    Stacked, there are no rows: one after the other.
+    """
     blank: dict[str, Any] = {"ls": "", "marker": ""}
     above = [Line2D([], [], label="trained on", **blank)]
     above += [
-        Line2D([], [], color=role_colour(t, TRAININGS), lw=2, label=_math(t))
+        Line2D([], [], color=role_colour(t, TRAININGS), lw=2, label=math(t))
         for t in TRAININGS
         if t in set(points["training"])
     ]
@@ -121,15 +135,13 @@ def _legend(points: pd.DataFrame) -> list[Line2D]:
         below.append(Line2D([], [], marker="o", mfc="white", label="a quarter of the set", **look))
     if (points["epoch"] < points["epochs"]).any():
         below.append(Line2D([], [], marker="o", label="early checkpoint", **{**look, "ms": 3.5}))
+    if stacked:
+        return [*above[1:], *below]
     columns = max(len(above), len(below))
     for row in (above, below):
         row += [Line2D([], [], label=" ", **blank) for _ in range(columns - len(row))]
     # Legends are filled column by column.
     return [handle for pair in zip(above, below, strict=True) for handle in pair]
-
-
-def _math(training: str) -> str:
-    return training.replace("P_best", "$P_{\\mathrm{best}}$")
 
 
 def _single(points: pd.DataFrame) -> str:
@@ -139,12 +151,19 @@ def _single(points: pd.DataFrame) -> str:
     return f"single seed: {', '.join(few)}" if few else ""
 
 
-def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Figure:
+@drawn
+def distances(
+    table: pd.DataFrame,
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Severity and effective robustness with their intervals, for each shift and network.
 
     Args:
         table: result of ``robustness.distances``.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: the table is empty.
@@ -158,21 +177,25 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
     places = {(q, m): -(i * (len(models) + 0.8) + j) for i, q in enumerate(quantities)
               for j, m in enumerate(models)}  # fmt: skip
     with mpl.rc_context(STYLE):
-        height = 0.9 + len(shifts) * (0.5 + 0.15 * (len(places) + len(quantities)))
-        fig = Figure((PAGE_WIDTH, height), layout="constrained")
-        reserve(fig)
-        grid = fig.subplots(len(shifts), len(metrics), squeeze=False, sharex="row", sharey=True)
+        stacks = len(metrics) if is_narrow(width) else 1
+        rows = len(shifts) * stacks
+        height = 0.6 * stacks + rows * (0.5 + 0.15 * (len(places) + len(quantities)))
+        fig = Drawing((width, height), layout="constrained")
+        spaced(fig)
+        share: Any = "row" if stacks == 1 else False
+        grid = fig.subplots(rows, len(metrics) // stacks, squeeze=False, sharex=share, sharey=True)
+        grid = grid.reshape(len(shifts), len(metrics))
         for row, shift in zip(grid, shifts, strict=True):
             for ax, metric in zip(row, metrics, strict=True):
                 part = table[(table["shift"] == shift) & (table["metric"] == metric)]
                 _forest(ax, part, places)
                 ax.set_title(f"{shift} shift, {METRICS[metric]}", loc="left", fontweight="bold")
             middle = [np.mean([places[q, m] for m in models]) for q in quantities]
-            row[0].set_yticks(middle, [_math(q).replace("robustness of", "robustness\nof")
+            row[0].set_yticks(middle, [math(q).replace("robustness of", "robustness\nof")
                                        for q in quantities])  # fmt: skip
             for ax in row:
                 ax.tick_params(axis="y", length=0)
-        for ax in grid[-1]:
+        for ax in grid[-1] if stacks == 1 else grid[-1, -1:]:
             ax.set_xlabel("above the line of $P_{\\mathrm{best}}$, in SSIM on Q")
         handles = [
             Line2D([], [], ls="", marker=_mark(m) if m != "all" else "D", color=INK, ms=5,
@@ -186,10 +209,9 @@ def distances(table: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Fig
         if not table["inside"].all():
             handles.append(Line2D([], [], ls="", marker="s", color=OUTSIDE, ms=5,
                                   label="pale: extrapolated"))  # fmt: skip
-        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False,
-                   columnspacing=1.1, handletextpad=0.4)  # fmt: skip
+        legend(fig, handles, len(handles), columnspacing=1.1, handletextpad=0.4)
         own = table.attrs.get("note")
-        return stamp(fig, note if note is not None else own)
+        return described(fig, note if note is not None else own)
 
 
 def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float]) -> None:
@@ -209,15 +231,21 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
     ax.set_ylim(min(places.values()) - 0.8, 0.8)
 
 
+@drawn
 def singles(
-    table: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
-) -> Figure:
+    table: pd.DataFrame,
+    metric: str = "ssim",
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Networks of each distribution of P on Q: which is P_best, by test and by validation data.
 
     Args:
         table: result of ``studies.singles``, or several of them joined.
         metric: ``ssim``, ``ssim_foreground``, or the score that P_best was chosen by.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: the metric is missing.
@@ -227,11 +255,13 @@ def singles(
     shifts = list(table["shift"].unique())
     counts = [table.loc[table["shift"] == s, "distribution"].nunique() for s in shifts]
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 0.8 + sum(0.6 + 0.25 * c for c in counts)), layout="constrained")
-        reserve(fig)
+        line = 0.25 if not is_narrow(width) else 0.36  # there a name may take two
+        height = 0.5 + sum(0.6 + line * c for c in counts) + 0.4 * is_narrow(width)
+        fig = Drawing((width, height), layout="constrained")
+        spaced(fig)
         grid = fig.subplots(len(shifts), 1, squeeze=False, gridspec_kw={"height_ratios": counts})
         for ax, shift in zip(grid[:, 0], shifts, strict=True):
-            _ranked(ax, table[table["shift"] == shift], metric)
+            _ranked(ax, table[table["shift"] == shift], metric, "\n" if is_narrow(width) else "  ")
             ax.set_title(f"{shift} shift: {METRICS[metric]} on Q", loc="left", fontweight="bold")
         handles = [
             Line2D([], [], ls="", marker="o", color=INK, ms=6, label="mean on Q's test data"),
@@ -240,12 +270,12 @@ def singles(
             Line2D([], [], ls="", marker="|", color=MUTED, ms=8, label="one seed, test data"),
             Line2D([], [], ls=":", color=INK, lw=1.4, label="zero-filled images"),
         ]  # fmt: skip
-        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        legend(fig, handles, 4)
         own = table.attrs.get("note")
-        return stamp(fig, note if note is not None else own)
+        return described(fig, note if note is not None else own)
 
 
-def _ranked(ax: Axes, part: pd.DataFrame, metric: str) -> None:
+def _ranked(ax: Axes, part: pd.DataFrame, metric: str, between: str) -> None:
     means = part.groupby("distribution")[[metric, f"val_{metric}"]].mean().sort_values(metric)
     chosen = part.groupby("distribution")[["by_test", "by_validation"]].first()
     ax.axvline(part[f"zero_filled_{metric}"].iloc[0], color=INK, ls=":", lw=1.4, zorder=1)
@@ -260,25 +290,31 @@ def _ranked(ax: Axes, part: pd.DataFrame, metric: str) -> None:
         ax.plot(val, y, "o", color=colour, mfc="white", ms=6.5, zorder=3)
         ax.plot(test, y, "o", color=colour, ms=6, zorder=4)
         label = "all of P" if name == DIVERSE else EVERY[str(name)].label
-        why = f"  ($P_{{\\mathrm{{best}}}}$ by {' and '.join(rules)})" if rules else ""
+        why = f"{between}({math(BASELINE)} by {' and '.join(rules)})" if rules else ""
         names.append(f"{label}{why}")
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.grid(True, color=RULE, lw=0.5)
     ax.set_axisbelow(True)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_locator(MaxNLocator(6 if between != "\n" else 3))
 
 
+@drawn
 def capacity(
-    scores: pd.DataFrame, metric: str = "ssim", note: Mapping[str, Any] | None = None
-) -> Figure:
+    scores: pd.DataFrame,
+    metric: str = "ssim",
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """U-nets of several widths: scores on P_best and Q, and what P gains over P_best on Q.
 
     Args:
         scores: table of ``studies.capacity``.
         metric: ``ssim`` or ``ssim_foreground``.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: the metric or the channels are missing.
@@ -291,32 +327,33 @@ def capacity(
     means = rows.groupby(keys, sort=False)[metric].mean()
     base = means.xs(BASELINE, level="training")
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 3.5), layout="constrained")
-        reserve(fig)
-        panels = fig.subplots(1, 3)
+        stacks = 3 if is_narrow(width) else 1
+        fig = Drawing((width, 0.8 + 2.4 * stacks), layout="constrained")
+        spaced(fig)
+        panels = fig.subplots(stacks, 3 // stacks).ravel()
         for training in [t for t in TRAININGS if t in set(rows["training"])]:
             values = means.xs(training, level="training")
             for ax, target in zip(panels, (BASELINE, "Q"), strict=False):
                 _widths(ax, values.loc[target], training)
             if training != BASELINE:
                 _widths(panels[2], (values - base).loc["Q"], training)
-        words = (f"on {_math(BASELINE)}", "on Q", f"gain over {_math(BASELINE)} on Q")
+        words = (f"on {math(BASELINE)}", "on Q", f"gain over {math(BASELINE)} on Q")
         for ax, word in zip(panels, words, strict=True):
             _channels(ax, sorted(rows["channels"].unique()))
             ax.set_title(f"{METRICS[metric]} {word}", loc="left", fontweight="bold")
         panels[2].axhline(0, color=MUTED, lw=1)
         handles = [
             Line2D([], [], color=role_colour(t, TRAININGS), lw=2, marker="o", ms=4,
-                   label=f"trained on {_math(t)}")
+                   label=f"trained on {math(t)}")
             for t in TRAININGS if t in set(rows["training"])
         ]  # fmt: skip
         handles.append(Line2D([], [], ls="", marker="_", color=MUTED, ms=8, label="one seed"))
-        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        legend(fig, handles, 4)
         seeds = rows.groupby("channels")["seed"].nunique()
         few = ", ".join(str(c) for c in seeds.index[seeds == 1])
         own = scores.attrs.get("note")
         extra = f"single seed: {few} channels" if few else ""
-        return stamp(fig, note if note is not None else own, extra)
+        return described(fig, note if note is not None else own, extra)
 
 
 def _widths(ax: Axes, values: pd.Series, training: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from mrinb.errors import MrinbError
@@ -21,8 +20,12 @@ from mrinb.figures.base import (
     PAGE_WIDTH,
     RULE,
     STYLE,
-    reserve,
-    stamp,
+    Drawing,
+    described,
+    drawn,
+    is_narrow,
+    legend,
+    spaced,
 )
 
 COLUMNS = 3
@@ -31,9 +34,14 @@ LEAST_SPAN = 0.02
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
+@drawn
 def learning_rates(
-    grid: pd.DataFrame, chosen: float = 1e-3, note: Mapping[str, Any] | None = None
-) -> Figure:
+    grid: pd.DataFrame,
+    chosen: float = 1e-3,
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Validation SSIM by learning rate, a panel for each series (Appendix B.2).
 
     All panels span the same range of SSIM, each around its own curve. A dot is one run, the line
@@ -42,7 +50,8 @@ def learning_rates(
     Args:
         grid: tables of ``lab.learning_rates`` with a column ``series``.
         chosen: the rate that is marked: the recipe's.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: a column is missing or the table is empty.
@@ -51,11 +60,13 @@ def learning_rates(
     parts = dict(list(grid.groupby("series", sort=False)))
     ranges = [(part["ssim"].min(), part["ssim"].max()) for part in parts.values()]
     span = max(LEAST_SPAN, *(1.25 * (high - low) for low, high in ranges))
-    count = -(-len(parts) // COLUMNS)
+    columns = 1 if is_narrow(width) else min(COLUMNS, len(parts))
+    count = -(-len(parts) // columns)
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 2.25 * count + 0.55), layout="constrained")
-        reserve(fig)
-        axes = fig.subplots(count, min(COLUMNS, len(parts)), squeeze=False).ravel()
+        tall = 2.25 if columns > 1 else 1.85
+        fig = Drawing((width, tall * count + 0.25), layout="constrained")
+        spaced(fig)
+        axes = fig.subplots(count, columns, squeeze=False).ravel()
         for ax, (series, part), (low, high) in zip(axes, parts.items(), ranges, strict=False):
             means = part.groupby("learning_rate")["ssim"].mean()
             ax.axvline(chosen, color=MUTED, ls=(0, (4, 2)), lw=1.2, zorder=1)
@@ -74,21 +85,28 @@ def learning_rates(
         for ax in axes[len(parts) :]:
             ax.set_visible(False)
         for number, ax in enumerate(axes[: len(parts)]):
-            if number % COLUMNS == 0:
+            if number % columns == 0:
                 ax.set_ylabel("validation SSIM")
-            ax.set_xlabel("largest learning rate, thousandths")
-        return stamp(fig, _note(note, grid), f"dashed: the recipe's {chosen:g}")
+            if columns > 1 or number == len(parts) - 1:
+                ax.set_xlabel("largest learning rate, thousandths")
+        return described(fig, _note(note, grid), f"dashed: the recipe's {chosen:g}")
 
 
+@drawn
 def spread(
-    table: pd.DataFrame, limit: float = 3000, note: Mapping[str, Any] | None = None
-) -> Figure:
+    table: pd.DataFrame,
+    limit: float = 3000,
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Scatter of seeds against the number of training slices (remark under Figures 4 and 13).
 
     Args:
         table: result of ``section3.spread``: one row a training set.
         limit: number of slices that is marked.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
 
     Raises:
         MrinbError: a column is missing or the table is empty.
@@ -96,9 +114,10 @@ def spread(
     shown = ("ssim", "ssim_foreground")
     _check(table, ("series", "train_slices", *shown), "table of spreads")
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 3.3), layout="constrained")
-        reserve(fig)
-        left, right = fig.subplots(1, 2, sharex=True, sharey=True)
+        panels = (2, 1) if is_narrow(width) else (1, 2)
+        fig = Drawing((width, 0.5 + 2.5 * panels[0]), layout="constrained")
+        spaced(fig)
+        left, right = fig.subplots(*panels, sharex=True, sharey=True)
         for ax, metric in ((left, shown[0]), (right, shown[1])):
             _scatter(ax, table, metric)
             ax.axvline(limit, color=MUTED, ls=(0, (4, 2)), lw=1.2)
@@ -108,13 +127,13 @@ def spread(
         left.set_xscale("log")
         left.xaxis.set_major_formatter("{x:,.0f}")
         left.set_ylim(bottom=0)
-        left.set_ylabel("standard deviation over seeds")
+        for ax in (left,) if panels[0] == 1 else (left, right):
+            ax.set_ylabel("standard deviation over seeds")
         left.annotate(f"{limit:,.0f}", (limit, 1), (-3, -3), ("data", "axes fraction"),
                       "offset points", ha="right", va="top", color=MUTED)  # fmt: skip
-        handles, labels = left.get_legend_handles_labels()
-        if handles:
-            fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-        return stamp(fig, _note(note, table), f"dashed: {limit:,.0f} slices")
+        if handles := left.get_legend_handles_labels()[0]:
+            legend(fig, handles, 3)
+        return described(fig, _note(note, table), f"dashed: {limit:,.0f} slices")
 
 
 def _scatter(ax: Axes, table: pd.DataFrame, metric: str) -> None:

@@ -15,23 +15,33 @@ from matplotlib.patches import ConnectionPatch
 from mrinb.catalogue import DATASETS, DISTRIBUTIONS, EVERY, Dataset
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
+    LIGHTBOX,
     LINE,
-    MUTED,
     OTHERS,
     PAGE_WIDTH,
+    PALE,
     RULE,
-    STAMP,
     STYLE,
+    Drawing,
     Html,
+    described,
+    drawn,
     inches,
+    is_narrow,
+    legend,
     picture,
-    reserve,
-    stamp,
+    spaced,
     words_at,
 )
 
 
-def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = None) -> Figure:
+@drawn
+def gallery(
+    images: Mapping[str, np.ndarray],
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """One image of each distribution: brains left, knees right (Figure 2).
 
     The contrast stands above an image, the scanner below.
@@ -39,7 +49,8 @@ def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = N
     Args:
         images: image (height, width) by distribution name; each is shown up to its own 99.5th
             percentile.
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: there is no image.
@@ -52,30 +63,50 @@ def gallery(images: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = N
         if name not in group:
             group.append(name)
     groups = {anatomy: names for anatomy, names in groups.items() if names}
-    rows = 2 if len(images) > 4 else 1
-    columns = {anatomy: -(-len(names) // rows) for anatomy, names in groups.items()}
     gap, head = 0.22, 0.3
-    space = PAGE_WIDTH - 0.1 - gap * (len(groups) - 1)
-    cell = min(space / sum(columns.values()), 1.7)
-    cell_height = 0.2 + cell + 2 * LINE + 0.08
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, head + rows * cell_height + STAMP))
+    with mpl.rc_context(LIGHTBOX):
+        if is_narrow(width):  # anatomies below each other
+            cell, left, top = (width - 0.1) / 4, 0.05, 0.0
+            rows = [-(-len(names) // 4) for names in groups.values()]
+            fig = Drawing((width, len(rows) * head + sum(rows) * _tall(cell)))
+            for (anatomy, names), count in zip(groups.items(), rows, strict=True):
+                _group(fig, anatomy, {n: images[n] for n in names}, (left, top), 4, cell)
+                top += head + count * _tall(cell)
+            return described(fig, note)
+        deep = 2 if len(images) > 4 else 1
+        columns = {anatomy: -(-len(names) // deep) for anatomy, names in groups.items()}
+        space = width - 0.1 - gap * (len(groups) - 1)
+        cell = min(space / sum(columns.values()), 1.7)
+        fig = Drawing((width, head + deep * _tall(cell)))
         left = 0.05 + (space - cell * sum(columns.values())) / 2
         for anatomy, names in groups.items():
-            width = cell * columns[anatomy]
-            view = {EVERY[n].view for n in names if n in EVERY}
-            title = f"{anatomy}, {view.pop()} view" if len(view) == 1 else anatomy
-            words_at(fig, left + width / 2, 0.08, title, fontweight="bold", fontsize=9.5)
-            for i, name in enumerate(names):
-                row, column = divmod(i, columns[anatomy])
-                x, y = left + column * cell, head + row * cell_height
-                above, below = _captions(name)
-                words_at(fig, x + cell / 2, y, above)
-                ax = inches(fig, x + 0.02, y + 0.18, cell - 0.04, cell - 0.04)
-                picture(ax, images[name])
-                words_at(fig, x + cell / 2, y + 0.18 + cell, below)
-            left += width + gap
-        return stamp(fig, note)
+            _group(fig, anatomy, {n: images[n] for n in names}, (left, 0.0), columns[anatomy], cell)
+            left += cell * columns[anatomy] + gap
+        return described(fig, note)
+
+
+def _tall(cell: float) -> float:
+    """Height of an image of the gallery with its words."""
+    return 0.2 + cell + 2 * LINE + 0.08
+
+
+def _group(
+    fig: Drawing, anatomy: str, images: Mapping[str, np.ndarray], corner: tuple[float, float],
+    columns: int, cell: float,
+) -> None:  # fmt: skip
+    """The images of one anatomy below its name."""
+    left, top = corner
+    view = {EVERY[n].view for n in images if n in EVERY}
+    title = f"{anatomy}, {view.pop()} view" if len(view) == 1 else anatomy
+    words_at(fig, left + cell * columns / 2, top + 0.08, title, fontweight="bold", fontsize=9.5)
+    left += cell * max(columns - len(images), 0) / 2
+    for i, (name, image) in enumerate(images.items()):
+        row, column = divmod(i, columns)
+        x, y = left + column * cell, top + 0.3 + row * _tall(cell)
+        above, below = _captions(name)
+        words_at(fig, x + cell / 2, y, above)
+        picture(inches(fig, x + 0.02, y + 0.18, cell - 0.04, cell - 0.04), image)
+        words_at(fig, x + cell / 2, y + 0.18 + cell, below)
 
 
 def _captions(name: str) -> tuple[str, str]:
@@ -87,14 +118,21 @@ def _captions(name: str) -> tuple[str, str]:
     return contrast or name, scanner
 
 
-def forward_model(steps: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = None) -> Figure:
+@drawn
+def forward_model(
+    steps: Mapping[str, np.ndarray],
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Equation 1 step by step, from the image to its zero-filled reconstruction.
 
     Args:
         steps: arrays of the exhibit ``forward_model``: ``target`` (height, width), ``coils`` and
             ``phases`` (coils, height, width), ``kspace`` log-magnitudes (coils, height, width),
             ``lines`` (width,), ``zero_filled`` (height, width).
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: an array is missing.
@@ -122,16 +160,17 @@ def forward_model(steps: Mapping[str, np.ndarray], note: Mapping[str, Any] | Non
         ("zero-filled, all coils", r"$\sqrt{\Sigma_i\,|\mathbf{F}^{-1}\mathbf{y}_i|^2}$",
          np.asarray(steps["zero_filled"], float), white, {}),
     ]  # fmt: skip
-    across, gap, title, formula = 4, 0.32, 0.26, 0.46
-    cell = (PAGE_WIDTH - 0.2 - gap * (across - 1)) / across
+    across, gap, title, formula = 2 if is_narrow(width) else 4, 0.32, 0.26, 0.46
+    cell = (width - 0.2 - gap * (across - 1)) / across
     tall = title + cell + formula
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 0.05 + 2 * tall + STAMP))
+    rows = -(-len(panels) // across)
+    with mpl.rc_context(LIGHTBOX):
+        fig = Drawing((width, 0.05 + rows * tall))
         last: Axes | None = None
         for i, (words, symbol, image, top, look) in enumerate(panels):
             row, column = divmod(i, across)
-            # The second row is centred below the first.
-            shift = row * (cell + gap) * (2 * across - len(panels)) / 2
+            # The last row is centred below the others.
+            shift = (row == rows - 1) * (cell + gap) * (rows * across - len(panels)) / 2
             x, y = 0.1 + shift + column * (cell + gap), 0.05 + row * tall
             words_at(fig, x + cell / 2, y + 0.05, words)
             ax = inches(fig, x, y + title, cell, cell)
@@ -142,27 +181,32 @@ def forward_model(steps: Mapping[str, np.ndarray], note: Mapping[str, Any] | Non
             if last is not None and column:
                 _arrow(fig, last, ax)
             last = ax
-        return stamp(fig, note)
+        return described(fig, note)
 
 
 def _arrow(fig: Figure, before: Axes, after: Axes) -> None:
     fig.add_artist(
         ConnectionPatch(
             (1.03, 0.5), (-0.03, 0.5), coordsA="axes fraction", coordsB="axes fraction",
-            axesA=before, axesB=after, arrowstyle="-|>", color=MUTED, lw=1.2, mutation_scale=11,
+            axesA=before, axesB=after, arrowstyle="-|>", color=PALE, lw=1.2, mutation_scale=11,
         )
     )  # fmt: skip
 
 
+@drawn
 def spectrum(
-    statistics: Mapping[str, Mapping[str, np.ndarray]], note: Mapping[str, Any] | None = None
-) -> Figure:
+    statistics: Mapping[str, Mapping[str, np.ndarray]],
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Radial power spectra and intensity histograms side by side, such as simulated against real.
 
     Args:
         statistics: by label, the arrays of the exhibit ``spectrum``: ``frequency`` in cycles per
             pixel and relative ``power`` (bins,), ``edges`` (bins + 1,) and ``density`` (bins,).
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: there is nothing to draw, or an array is missing.
@@ -175,12 +219,13 @@ def spectrum(
                 raise MrinbError(f"statistics of {label!r} lack the array {name!r}")
     colours = ("#1f5fa8", "#e07b1a", "#35b3a2", "#7a3e9d", "#26292d", *OTHERS)
     dashes = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-    columns = 3
+    panels = (2, 1) if is_narrow(width) else (1, 2)
+    columns = 3 // panels[0]
     rows = -(-len(statistics) // columns)
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 3.3 + 0.19 * rows), layout="constrained")
-        reserve(fig)
-        left, right = fig.subplots(1, 2)
+        fig = Drawing((width, 3.0 * panels[0] + 0.19 * rows), layout="constrained")
+        spaced(fig)
+        left, right = fig.subplots(*panels)
         for i, (label, arrays) in enumerate(statistics.items()):
             look: dict[str, Any] = {
                 "color": colours[i % len(colours)], "ls": dashes[i // len(colours) % 4 or i % 4],
@@ -200,10 +245,8 @@ def spectrum(
         right.set_ylim(0, 1.1 * max(inside))
         for ax in (left, right):
             ax.grid(True, color=RULE, lw=0.5)
-        handles, labels = left.get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False,
-                   handlelength=2.6)  # fmt: skip
-        return stamp(fig, note)
+        legend(fig, left.get_legend_handles_labels()[0], columns, handlelength=2.6)
+        return described(fig, note)
 
 
 def table1(datasets: Iterable[Dataset] = DATASETS) -> Html:

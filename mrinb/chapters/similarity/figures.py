@@ -9,7 +9,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -18,21 +17,26 @@ from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
+    LIGHTBOX,
     LINE,
     METRICS,
     MUTED,
     PAGE_WIDTH,
     ROLES,
     RULE,
-    STAMP,
     STYLE,
+    Drawing,
     Html,
+    described,
+    drawn,
     inches,
+    is_narrow,
+    legend,
+    math,
     note_text,
     picture,
-    reserve,
     role_colour,
-    stamp,
+    spaced,
     words_at,
 )
 from mrinb.figures.tables import table
@@ -46,6 +50,7 @@ _RULE_WORDS = {
 }
 
 
+@drawn
 def similarity(
     similarities: pd.DataFrame,
     scores: pd.DataFrame,
@@ -53,7 +58,9 @@ def similarity(
     compared: Sequence[str] = ("P", "Q"),
     best: str = "",
     note: Mapping[str, Any] | None = None,
-) -> Figure:
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Similarity of training pools to the test data, and what it has to do with scores (Figure 6).
 
     The upper row is over all patches of each pool, as in the paper, the lower at the same number.
@@ -68,7 +75,8 @@ def similarity(
         metric: a key of ``METRICS``.
         compared: pools whose histograms are drawn.
         best: label of the pool that is P_best, named so in the legend.
-        note: stamped into the figure; None makes one of both tables' own.
+        note: of the caption; None makes one of both tables' own.
+        width: in inches.
 
     Raises:
         MrinbError: a pool or column is missing.
@@ -77,9 +85,14 @@ def similarity(
         if pool not in set(similarities["pool"]):
             raise MrinbError(f"similarity table has no pool {pool!r}: name others in compared")
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 6.9), layout="constrained")
-        reserve(fig)
-        grid = fig.subplots(2, 2, width_ratios=(1, 1.15), sharex="col")
+        fig = Drawing((width, 12.6 if is_narrow(width) else 6.6), layout="constrained")
+        spaced(fig)
+        if is_narrow(width):
+            grid = fig.subplots(4, 1).reshape(2, 2)
+            for above, below in grid.T:
+                below.sharex(above)
+        else:
+            grid = fig.subplots(2, 2, width_ratios=(1, 1.15), sharex="col")
         order = list(similarities["pool"].unique())
         for (left, right), rule in zip(grid, ranks.RULES, strict=True):
             _histograms(left, similarities[similarities["rule"] == rule], compared, order)
@@ -93,9 +106,8 @@ def similarity(
         grid[1, 0].set_xlabel("similarity of a test patch to its nearest neighbour")
         grid[1, 1].set_xlabel("mean similarity of the test patches")
         handles = _handles(points, order, best)
-        fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False,
-                   columnspacing=1.2, handletextpad=0.4)  # fmt: skip
-        return stamp(fig, note if note is not None else similarity_note(similarities, scores))
+        legend(fig, handles, 4, columnspacing=1.2, handletextpad=0.4)
+        return described(fig, note if note is not None else similarity_note(similarities, scores))
 
 
 def similarity_note(similarities: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
@@ -152,7 +164,7 @@ def _histograms(
     edges = np.linspace(together.min(), max(together.max(), together.min() + 1e-3), 31).tolist()
     for pool, found in values.items():
         colour, count = role_colour(pool, order), rows.loc[rows["pool"] == pool, "compared"].iloc[0]
-        words = f"to {pool} ({count:,} patches)"
+        words = f"to {math(pool)} ({count:,} patches)"
         ax.hist(found, edges, color=colour, alpha=0.35, label=words)
         ax.hist(found, edges, color=colour, histtype="step", lw=1.3)
         ax.axvline(found.mean(), 0, 0.7, color=colour, ls=(0, (4, 2)), lw=1.5, path_effects=CASING)
@@ -218,32 +230,40 @@ def _handles(points: pd.DataFrame, order: Sequence[str], best: str) -> list[Line
     handles = []
     for _, row in points.iterrows():
         pool = row["pool"]
-        words = EVERY[pool].label if pool in EVERY else pool
-        name = f"{words} ($P_{{\\mathrm{{best}}}}$)" if pool == best else words
+        words = EVERY[pool].label if pool in EVERY else math(pool)
+        name = f"{words} ({math('P_best')})" if pool == best else words
         handles.append(Line2D([], [], ls="", label=name, **_look(row, order)))
     return handles
 
 
-def similarity_curves(similarities: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Figure:
+@drawn
+def similarity_curves(
+    similarities: pd.DataFrame,
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Mean similarity of every pool over the number of its patches that are compared.
 
     Args:
         similarities: table of ``lab.similarity``.
-        note: stamped into the figure; None takes the table's own.
+        note: of the caption; None takes the table's own.
+        width: in inches.
     """
     means = similarities.groupby(["pool", "compared"], sort=False)["similarity"].mean()
     order = list(similarities["pool"].unique())
     same = similarities.loc[similarities["rule"] == ranks.SAME, "compared"].iloc[0]
     singles = [p for p in order if p not in ROLES]
     with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 3.9), layout="constrained")
-        reserve(fig)
+        narrow = is_narrow(width)
+        fig = Drawing((width, 4.6 if narrow else 3.7), layout="constrained")
+        spaced(fig)
         ax = fig.subplots()
         for pool in order:
             curve = means[pool].sort_index()
             role = pool in ROLES
             marker = "o" if role else _MARKERS[singles.index(pool) % len(_MARKERS)]
-            name = EVERY[pool].label if pool in EVERY else pool
+            name = EVERY[pool].label if pool in EVERY else math(pool)
             ax.plot(curve.index, curve, color=ROLES.get(pool, _SINGLE), marker=marker,
                     ms=5.5 if role else 4.5, lw=2 if role else 1, label=name)  # fmt: skip
         ax.axvline(same, color=MUTED, ls=(0, (1, 1.5)), lw=1.4)
@@ -253,21 +273,30 @@ def similarity_curves(similarities: pd.DataFrame, note: Mapping[str, Any] | None
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set(xlabel="training patches compared", ylabel="mean similarity of the test patches")
         ax.grid(True, color=RULE, lw=0.5)
-        fig.legend(loc="outside right upper", frameon=False)
+        handles = ax.get_legend_handles_labels()[0]
+        if narrow:
+            legend(fig, handles, 2)
+        else:
+            legend(fig, handles, 1, loc="outside right upper")
         own = similarities.attrs.get("note")
-        return stamp(fig, note if note is not None else own)
+        return described(fig, note if note is not None else own)
 
 
+@drawn
 def matches(
-    shown: Mapping[str, Mapping[str, np.ndarray]], note: Mapping[str, Any] | None = None
-) -> Figure:
+    shown: Mapping[str, Mapping[str, np.ndarray]],
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Test patches in the first row, below each its nearest neighbour in every pool.
 
     Args:
         shown: by pool, ``test`` and ``nearest`` (patches, height, width), their ``similarity``, and
             the names of the distributions they are ``of`` and ``from`` (patches,), as
             ``lab.matches`` gives them.
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: there is nothing to draw.
@@ -275,55 +304,68 @@ def matches(
     if not shown:
         raise MrinbError("there are no matches to draw: name at least one pool")
     first = next(iter(shown.values()))
-    count = len(first["test"])
-    margin, gap = 0.95, 0.1
-    cell = (PAGE_WIDTH - margin - 0.1 - gap * (count - 1)) / count
-    words = 2 * LINE + 0.16
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 0.1 + (len(shown) + 1) * (cell + words) + STAMP))
-        rows: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]
-        rows = [("test patch", first["test"], first["of"], None)]
-        rows += [(f"nearest\nin {p}", a["nearest"], a["from"], a["similarity"])
-                 for p, a in shown.items()]  # fmt: skip
-        for row, (title, images, names, near) in enumerate(rows):
-            y = 0.1 + row * (cell + words)
-            words_at(fig, 0.1, y + cell / 2 - 0.1, title, ha="left", fontweight="bold")
-            for column in range(count):
-                x = margin + column * (cell + gap)
+    sets: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]]
+    sets = [("test patch", first["test"], first["of"], None)]
+    sets += [(f"nearest\nin {math(p)}", a["nearest"], a["from"], a["similarity"])
+             for p, a in shown.items()]  # fmt: skip
+    count, narrow = len(first["test"]), is_narrow(width)
+    # Sets are rows; in a narrow figure they are columns.
+    margin, head, gap, across = (0.1, 0.45, 0.1, len(sets)) if narrow else (0.95, 0.1, 0.1, count)
+    cell = (width - margin - 0.1 - gap * (across - 1)) / across
+    tall, down = cell + 2 * LINE + 0.16, count if narrow else len(sets)
+    with mpl.rc_context(LIGHTBOX):
+        fig = Drawing((width, head + down * tall))
+        for one, (title, images, names, near) in enumerate(sets):
+            if narrow:
+                x, y, side = margin + one * (cell + gap) + cell / 2, 0.06, "center"
+            else:
+                x, y, side = 0.1, head + one * tall + cell / 2 - 0.1, "left"
+            words_at(fig, x, y, title, ha=side, fontweight="bold")
+            for other in range(count):
+                column, row = (one, other) if narrow else (other, one)
+                x, y = margin + column * (cell + gap), head + row * tall
                 # One scale for all: a patch's brightness relative to its volume is compared, too.
-                picture(inches(fig, x, y, cell, cell), images[column], 255.0,
+                picture(inches(fig, x, y, cell, cell), images[other], 255.0,
                         interpolation="nearest")  # fmt: skip
-                below = names[column].partition("/")[2] or names[column]
+                below = names[other].partition("/")[2] or names[other]
                 if near is not None:
-                    below += f"\n{near[column]:.2f}"
+                    below += f"\n{near[other]:.2f}"
                 words_at(fig, x + cell / 2, y + cell + 0.02, below)
-        return stamp(fig, note)
+        return described(fig, note)
 
 
+@drawn
 def patches(
-    shown: Mapping[str, Mapping[str, np.ndarray]], note: Mapping[str, Any] | None = None
-) -> Figure:
+    shown: Mapping[str, Mapping[str, np.ndarray]],
+    note: Mapping[str, Any] | None = None,
+    *,
+    width: float = PAGE_WIDTH,
+) -> Drawing:
     """Which patches are kept: green ones show enough of the body, dashed ones mostly air.
 
     Args:
         shown: arrays of the exhibit ``patches`` by distribution.
-        note: stamped into the figure.
+        note: of the caption.
+        width: in inches.
 
     Raises:
         MrinbError: there is nothing to draw.
     """
     if not shown:
         raise MrinbError("there are no patches to draw: name at least one distribution")
-    gap, head = 0.12, 0.26
-    cell = min((PAGE_WIDTH - 0.2 - gap * (len(shown) - 1)) / len(shown), 2.6)
-    first = (PAGE_WIDTH - len(shown) * cell - gap * (len(shown) - 1)) / 2
-    with mpl.rc_context(STYLE):
-        fig = Figure((PAGE_WIDTH, 0.05 + head + cell + 0.3 + STAMP))
-        for column, (name, arrays) in enumerate(shown.items()):
-            x = first + column * (cell + gap)
+    gap, head, foot = 0.12, 0.26, 0.35
+    across = 1 if is_narrow(width) else len(shown)
+    down = len(shown) // across
+    cell = min((width - 0.2 - gap * (across - 1)) / across, 2.6)
+    first = (width - across * cell - gap * (across - 1)) / 2
+    with mpl.rc_context(LIGHTBOX):
+        fig = Drawing((width, 0.05 + down * (head + cell + 0.05) + foot))
+        for place, (name, arrays) in enumerate(shown.items()):
+            row, column = divmod(place, across)
+            x, y = first + column * (cell + gap), row * (head + cell + 0.05)
             label = EVERY[name].label if name in EVERY else name
-            words_at(fig, x + cell / 2, 0.08, label)
-            ax = inches(fig, x, head + 0.05, cell, cell)
+            words_at(fig, x + cell / 2, y + 0.08, label)
+            ax = inches(fig, x, y + head + 0.05, cell, cell)
             picture(ax, arrays["image"], 255.0)
             _outlines(ax, arrays)
         marks = [
@@ -331,10 +373,8 @@ def patches(
             Line2D([], [], color=_KEPT, lw=1.6, label="kept"),
             Line2D([], [], color=_DISCARDED, lw=1.4, ls=(0, (3, 1.5)), label="discarded"),
         ]
-        bottom = STAMP / fig.get_size_inches()[1]
-        fig.legend(handles=marks, loc="lower center", ncols=3, frameon=False,
-                   bbox_to_anchor=(0.5, bottom - 0.01))  # fmt: skip
-        return stamp(fig, note)
+        fig.legend(handles=marks, loc="lower center", ncols=3, frameon=False)
+        return described(fig, note)
 
 
 _KEPT, _DISCARDED, _FOREGROUND = "#35b3a2", "#e07b1a", "#d9b400"
