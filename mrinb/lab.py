@@ -118,7 +118,12 @@ class Lab:
         """The networks the chapter runs: one, or for ``all`` those of the profile."""
         return self.profile.models if self.model == ALL_MODELS else (self.model,)
 
-    def at(self, acceleration: int | Sequence[int] | None = None, coils: int | None = None) -> Lab:
+    def at(
+        self,
+        acceleration: int | Sequence[int] | None = None,
+        coils: int | None = None,
+        mask: str | None = None,
+    ) -> Lab:
         """The same lab under other conditions of measurement.
 
         Args:
@@ -126,14 +131,17 @@ class Lab:
                 mini-batch.
             coils: simulated scanners have at most so many; those with fewer keep theirs, and so do
                 real files.
+            mask: rule of the masks, as of ``masks.sampling``; they keep their accelerations.
 
         Raises:
-            MrinbError: there is no such acceleration, or the number of coils is not positive.
+            MrinbError: there is no such acceleration or mask, or there are no coils.
         """
         lab = self
-        if acceleration is not None:
-            several = [acceleration] if isinstance(acceleration, int) else acceleration
-            lab = replace(lab, sampling=masks.sampling(*several))
+        if acceleration is not None or mask is not None:
+            given = self.sampling.accelerations if acceleration is None else acceleration
+            several = [given] if isinstance(given, int) else given
+            rule = masks.sampling(*several, mask=mask or self.sampling.mask)
+            lab = replace(lab, sampling=rule)
         if coils is not None:
             if coils < 1:
                 raise MrinbError(f"coils = {coils}: a scanner has at least one")
@@ -418,15 +426,18 @@ class Lab:
         names = {label: _pool_label(label, runs) for label in labels}
         return CompareData(pools=names, models=[model], views=views)
 
-    def panel(self, runs: Runs, distribution: str, position: int = 0) -> Panel:
+    def panel(
+        self, runs: Runs, distribution: str, position: int = 0, slices: int | None = None
+    ) -> Panel:
         """Reconstructions of one test slice by every pool's first-seed run.
 
         Args:
             runs: the training runs.
             distribution: test distribution.
             position: which of the slices that ``reconstructions`` shows.
+            slices: how many it shows of the distribution; None is the profile's number.
         """
-        data = self.reconstructions(runs, Pool.of(distribution))
+        data = self.reconstructions(runs, Pool.of(distribution), slices)
         view, model = data.views[0], data.models[0]
         images = {ZERO_FILLED: view.zero_filled[position]}
         images |= {label: view.images[model, label][position] for label in data.pools}

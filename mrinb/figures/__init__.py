@@ -20,10 +20,10 @@ from mrinb.figures.base import (
 from mrinb.figures.curves import history
 from mrinb.figures.pictures import detail, reconstructions
 from mrinb.figures.scores import bars, bars_table
-from mrinb.figures.tables import table
+from mrinb.figures.tables import folded, table
 
 __all__ = [
     "METRICS", "PAGE_WIDTH", "PHONE_WIDTH", "ROLES", "SCALE", "Drawing", "Html", "bars",
-    "bars_table", "csv_link", "csv_text", "detail", "history", "note_text", "reconstructions",
-    "show", "table", "webp",
+    "bars_table", "csv_link", "csv_text", "detail", "folded", "history", "note_text",
+    "reconstructions", "show", "table", "webp",
 ]  # fmt: skip

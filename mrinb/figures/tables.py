@@ -9,6 +9,20 @@ import pandas as pd
 from mrinb.figures.base import Html
 
 
+def folded(summary: str, content: Html) -> Html:
+    """A piece of a page behind a line that opens it.
+
+    Args:
+        summary: the line.
+        content: what it opens.
+    """
+    return Html(
+        f'<details class="mrinb-fold"><summary>{html.escape(summary)}</summary>'
+        f"{content.source}</details>",
+        f"{summary}\n{content.words}",
+    )
+
+
 def table(frame: pd.DataFrame, caption: str) -> Html:
     """A small table for the page.
 

@@ -99,7 +99,7 @@ def chapters(root: Path) -> list[Chapter]:
     found = [
         Chapter(p.stem.partition("_")[0].lstrip("0") or "0", p)
         for p in (root / "notebooks").glob("*_*.ipynb")
-        if re.match(r"(\d+|[A-Z])_", p.name) and not p.name.endswith(".failed.ipynb")
+        if re.match(r"(\d+|[A-Z]\d*)_", p.name) and not p.name.endswith(".failed.ipynb")
     ]
     if not found:
         raise MrinbError(f"no chapters in {root / 'notebooks'}: is {root} the book's folder?")

@@ -15,6 +15,7 @@ import pandas as pd
 from mrinb.errors import unknown
 from mrinb.stats.bootstrap import LEVEL
 from mrinb.stats.effects import Effect, measure, signed
+from mrinb.stats.headlines import headline
 from mrinb.stats.pairs import COLUMNS, ZERO_FILLED, clean
 from mrinb.stats.register import ANSWERS, CLAIMS, Claim, Outcome, answers
 from mrinb.stats.rules import MARGIN, MATCHED, METRICS, MIN_SEEDS, MIN_SUBJECTS, Word, agreed
@@ -40,6 +41,7 @@ __all__ = [
     "agreed",
     "answers",
     "check",
+    "headline",
     "mean_in_words",
     "signed",
     "stated",

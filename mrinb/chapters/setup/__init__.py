@@ -7,6 +7,7 @@ from mrinb.chapters.setup.experiment import (
     image_statistics,
     mask_explorer,
     noise_ceilings,
+    scan,
     statistics_table,
     toy,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "image_statistics",
     "mask_explorer",
     "noise_ceilings",
+    "scan",
     "statistics_table",
     "toy",
 ]

@@ -10,8 +10,10 @@ import pandas as pd
 
 from mrinb.catalogue import DISTRIBUTIONS, EVERY
 from mrinb.compute.used import digest
+from mrinb.data.volumes import available
 from mrinb.exhibits import Pictures
 from mrinb.lab import Lab
+from mrinb.pools import Pool
 from mrinb.runs import Shown
 from mrinb.widgets import ToyData
 
@@ -80,6 +82,38 @@ def forward_model(lab: Lab, distribution: str, coils: int = 4) -> Shown:
     data = lab.data(distribution, "test")
     spec = lab.exhibit("forward_model", data, coils=coils, slices=1)
     return Shown(lab.show([spec])[0], lab.note([spec]))
+
+
+def scan(lab: Lab, distribution: str, network: bool = True) -> Shown:
+    """``forward_model`` with what a network makes of the measurements, as ``network``.
+
+    It is the lab's network, trained on all there is of the same anatomy (other subjects).
+
+    Args:
+        lab: the chapter's lab.
+        distribution: whose slice is taken apart.
+        network: whether there is one, which has to be trained.
+    """
+    steps = forward_model(lab, distribution)
+    if not network:
+        return steps
+    anatomy = distribution.partition("/")[0]
+    names = [d for d in available("train", lab.context) if d.startswith(f"{anatomy}/")]
+    runs = lab.train(lab.model, {anatomy: Pool.of(*names)})
+    panel = lab.panel(runs, distribution, slices=_same_first_slice(lab))
+    white = float(np.percentile(steps.arrays["target"], 99.5))
+    image = panel.images[anatomy] * (white / float(panel.target.max()))
+    note = {**steps.note, "seeds": panel.note["seeds"][:1]}
+    return Shown({**steps.arrays, "network": image, "ssim": panel.ssim[anatomy]}, note)
+
+
+def _same_first_slice(lab: Lab) -> int:
+    """How many slices to show so that the first is that of ``forward_model``.
+
+    Where every slice is of a volume of its own, other chapters' pictures have it already.
+    """
+    count = lab.profile.exhibit_slices
+    return count if lab.simulated and lab.profile.subjects[2] >= count else 1
 
 
 def mask_explorer(lab: Lab, distribution: str, coils: int = 4, size: int = 128) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def forward_model(
     Args:
         steps: arrays of the exhibit ``forward_model``: ``target`` (height, width), ``coils`` and
             ``phases`` (coils, height, width), ``kspace`` log-magnitudes (coils, height, width),
-            ``lines`` (width,), ``zero_filled`` (height, width).
+            ``lines`` (width,), ``zero_filled`` (height, width); if there is one, a ``network``'s
+            image (height, width) and its ``ssim``.
         note: of the caption.
         width: in inches.
 
@@ -160,6 +161,9 @@ def forward_model(
         ("zero-filled, all coils", r"$\sqrt{\Sigma_i\,|\mathbf{F}^{-1}\mathbf{y}_i|^2}$",
          np.asarray(steps["zero_filled"], float), white, {}),
     ]  # fmt: skip
+    if "network" in steps:
+        words, symbol = "a network's image", rf"SSIM {float(steps['ssim']):.3f}"
+        panels.append((words, symbol, np.asarray(steps["network"], float), white, {}))
     across, gap, title, formula = 2 if is_narrow(width) else 4, 0.32, 0.26, 0.46
     cell = (width - 0.2 - gap * (across - 1)) / across
     tall = title + cell + formula

@@ -1,0 +1,53 @@
+"""The answer to a chapter's question: one sentence that follows from a verdict, and its numbers."""
+
+from __future__ import annotations
+
+import html
+from typing import NamedTuple
+
+from mrinb.stats.effects import signed
+from mrinb.stats.verdicts import Verdict
+
+
+class Headline(NamedTuple):
+    """What a chapter's first screen says.
+
+    Attributes:
+        sentence: the answer.
+        verdict: what it follows from.
+    """
+
+    sentence: str
+    verdict: Verdict
+
+    @property
+    def numbers(self) -> str:
+        """The mean effect with its interval, and how the parts came out."""
+        mean = self.verdict.pooled[0]
+        over = "On average " if len(self.verdict.effects) > 2 else ""
+        interval = f"90 % interval {signed(mean.low)} to {signed(mean.high)}"
+        parts = f"; {self.verdict.parts}" if self.verdict.parts else ""
+        return f"{over}{signed(mean.estimate)} in {self.verdict.measure} ({interval}){parts}."
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.numbers}"
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<p class="mrinb-answer" data-verdict="{self.verdict.verdict}">'
+            f"<strong>{html.escape(self.sentence)}</strong> {html.escape(self.numbers)} "
+            f'<a href="#{self.verdict.anchor}">How this was judged</a></p>'
+        )
+
+
+def headline(verdict: Verdict, *, holds: str, fails: str, otherwise: str) -> Headline:
+    """Answer a chapter's question by a verdict.
+
+    Args:
+        verdict: the verdict on the claim that the question is about.
+        holds: the answer where the claim holds.
+        fails: where it does not hold.
+        otherwise: where neither can be said.
+    """
+    sentences = {"holds": holds, "does not hold": fails}
+    return Headline(sentences.get(verdict.verdict, otherwise), verdict)
