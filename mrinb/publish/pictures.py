@@ -1,6 +1,6 @@
 """One picture a chapter beside its notebook: the first figure of its page.
 
-``make pictures`` builds the book from the store and writes them anew; so does
+``make refresh`` builds the book from the store and writes them anew; so does
 ``python -m mrinb.publish.pictures`` for a book that is there.
 """
 

@@ -1,8 +1,7 @@
 """The list of references, made from ``references.bib``, and the links that lead to it.
 
 A citation is a plain Markdown link, ``[Lin and Heckel, 2024](../book/references.md#KEY)``, which
-reads well in Jupyter and on the code's site, too. ``python -m mrinb.publish.references`` writes the
-list anew.
+reads well in Jupyter and on the code's site, too. ``make refresh`` writes the list anew.
 """
 
 from __future__ import annotations
