@@ -10,11 +10,11 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint bench clean
+.PHONY: help setup book test test-fast lint bench refresh clean
 
 help:  ## list the commands
 	@echo "usage: make COMMAND [PROFILE=quick|classroom|paper] [STORE=folder] [COMPUTE=never|auto] [PYTHON=python3.12]"
-	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install everything into it
 
@@ -36,12 +36,18 @@ book: $(READY)  ## build the book: _build/html/index.html
 test: chromium lint  ## check style and types, then run all tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
-lint: $(READY)  ## check style, types, imports, stripped notebooks, size of the published store
+# No book is built and no browser opened: for the working loop.
+test-fast: $(READY)  ## run the tests that need neither book nor browser
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --ignore tests/book
+
+lint: $(READY)  ## check style, types, imports, notebooks, workflows, size of the published store
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(VENV)/bin/mrinb results verify
 
 # The tests of the pages drive the system's Chromium.
@@ -52,6 +58,10 @@ chromium:
 
 bench: $(READY)  ## measure speeds against plain loops and print the ratios
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
+
+refresh: book  ## write anew what is made and committed: list of references, pictures of chapters
+	$(RUN) -m mrinb.publish.references
+	$(RUN) -m mrinb.publish.pictures
 
 clean:  ## remove what was built, not the results
 	rm -rf _build runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

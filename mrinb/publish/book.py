@@ -33,7 +33,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mrinb.compute.runner import ANNOUNCEMENT
 from mrinb.errors import MrinbError, unknown
 from mrinb.parameters import check
-from mrinb.publish import glossary, pages
+from mrinb.publish import glossary, links, pages
 from mrinb.publish.folding import fold
 from mrinb.publish.html import finish
 
@@ -313,6 +313,7 @@ def execute(
         MrinbError: a cell failed; the message is its error's line.
     """
     notebook = parameterize_notebook(load_notebook_node(str(chapter.path)), dict(parameters))
+    links.drop_picture(notebook)
     failed = out.with_suffix(".failed.ipynb")
     options = {"env": env, "cwd": cwd, "tell": tell, "kernels": kernels}
     try:
@@ -516,6 +517,7 @@ def build(
     env = kernel_environment(root, stage, store, compute)
     _run_all(todo, checked, stage, env, quiet)
     _write_generated(stage, pages.claims(_verdicts(stage, todo), profile))
+    links.resolve(stage)
     html = _jupyter_book(stage)
     finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
     glossary.explain(html)
@@ -543,6 +545,8 @@ def stage_sources(root: Path, stage: Path, every: Iterable[Chapter]) -> None:
         shutil.copy(root / name, stage / name)
     for chapter in every:
         shutil.copy(chapter.path, stage / "notebooks" / chapter.path.name)
+    if (root / "notebooks" / "pictures").is_dir():
+        shutil.copytree(root / "notebooks" / "pictures", stage / "notebooks" / "pictures")
     declared = {c.name: inspect_notebook(str(c.path)) for c in every}
     _write_generated(stage, pages.generated(declared))
 

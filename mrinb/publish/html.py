@@ -18,9 +18,6 @@ REPAIRS = (
     (r'(<div id="pst-primary-sidebar")', r'\1 role="navigation" aria-label="Book"'),
     # Corners of pandas' tables, which head nothing.
     (r"<th></th>", "<td></td>"),
-    # Roles of a bibliography that are deprecated or lack their counterpart.
-    (r' role="list"(?= class="citation)', ""),
-    (r'(class="citation"[^>]*) role="doc-biblioentry"', r"\1"),
 )
 
 FIRST = """<!doctype html>

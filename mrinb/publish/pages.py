@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mrinb.catalogue import DISTRIBUTIONS
@@ -51,25 +51,34 @@ def profiles_table(profiles: Mapping[str, Profile] = PROFILES) -> str:
     return table(["size", *(f"`{name}`" for name in profiles)], rows)
 
 
-def parameters_table(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
-    """Every chapter's own parameters, after those that all chapters share.
+def parameters_tables(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> str:
+    """The parameters that all chapters share, then every chapter's own, folded.
 
     Args:
         declared: by chapter's name and parameter's name, papermill's view of the parameter.
     """
     sets = [set(d) for d in declared.values()]
     shared = set.intersection(*sets) if len(sets) > 1 else set()
-    rows: list[list[str]] = []
+    parts: list[str] = []
     for chapter, own in declared.items():
-        if not rows:
-            rows += [_row("all", own[name]) for name in own if name in shared]
-        rows += [_row(chapter, own[name]) for name in own if name not in shared]
-    return table(["chapter", "parameter", "type", "default", "meaning"], rows)
+        if not parts and shared:
+            parts.append(_parameters(own[name] for name in own if name in shared))
+        rows = [own[name] for name in own if name not in shared]
+        parts.append(f"````{{dropdown}} {called(chapter)}\n\n{_parameters(rows)}````\n")
+    return "\n".join(parts)
 
 
-def _row(chapter: str, p: Mapping[str, str]) -> list[str]:
-    kind = p["inferred_type_name"]
-    return [chapter, f"`{p['name']}`", f"`{kind}`", f"`{p['default']}`", p["help"]]
+def _parameters(rows: Iterable[Mapping[str, str]]) -> str:
+    cells = [[f"`{p['name']}`", f"`{p['inferred_type_name']}`", f"`{p['default']}`", p["help"]]
+             for p in rows]  # fmt: skip
+    return table(["parameter", "type", "default", "meaning"], cells)
+
+
+def called(chapter: str) -> str:
+    """What a chapter is called: ``03_...`` is Chapter 3, ``D_...`` Appendix D, ``S4_...`` S4."""
+    number = chapter.partition("_")[0].lstrip("0")
+    kind = "Supplement" if number.startswith("S") else "Appendix"
+    return f"{'Chapter' if number.isdigit() else kind} {number}"
 
 
 def pools_table() -> str:
@@ -111,7 +120,7 @@ def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[s
     """
     return {
         "profiles.md": profiles_table(),
-        "parameters.md": parameters_table(declared),
+        "parameters.md": parameters_tables(declared),
         "pools.md": pools_table(),
         "distributions.md": distributions_table(),
         "shifts.md": shifts_table(),
@@ -154,9 +163,7 @@ def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, Any]]) -> str:
         stated,  # pandas and scipy: a command that builds nothing needs neither
     )
 
-    number = chapter.partition("_")[0].lstrip("0")
-    heading = f"## {'Chapter' if number.isdigit() else 'Appendix'} {number}"
-    blocks = [heading, f"\n{{doc}}`../notebooks/{chapter}`\n"]
+    blocks = [f"## {called(chapter)}", f"\n{{doc}}`../notebooks/{chapter}`\n"]
     for control, name in ((False, "The paper's claims"), (True, "Our controls")):
         found = [words for words in rows if words["control"] == control]
         if found:

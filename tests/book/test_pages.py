@@ -1,6 +1,7 @@
 """The built book as readers meet it: over http and from disk, light and dark, wide and narrow."""
 
 import gzip
+import io
 import json
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from book_pages import CHAPTERS, PAGES, ROOT
+from PIL import Image
 
 from mrinb.publish import book
 from mrinb.publish.dry_run import rehearse
@@ -115,6 +117,73 @@ def test_links_between_pages_resolve(built_book, name):
         stateful = "=" in link.fragment  # a widget's state, not an anchor
         if link.fragment and not stateful and target.suffix == ".html":
             assert unquote(link.fragment) in Page(target).anchors, link
+
+
+CLIPPED = """() => [...document.querySelectorAll(
+  ".mrinb-table, .pst-scrollable-table-container, table")]
+  .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible")
+  .map(e => e.innerText.slice(0, 60))"""
+UNFOLD = "document.querySelectorAll('details').forEach(d => { d.open = true })"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_is_clipped_on_a_desktop_and_no_page_scrolls_sideways(open_page, name):
+    page = open_page(name, viewport={"width": 1280, "height": 900}).page
+    page.evaluate(UNFOLD)
+    assert page.evaluate(CLIPPED) == []
+    for width in (1920, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert width < 600 or page.evaluate(CLIPPED) == []
+
+
+SHOWN = """imgs => imgs.map(i => {
+  const source = i.parentElement.querySelector("source"), box = i.getBoundingClientRect();
+  return [i.currentSrc === source.srcset, box.left >= 0 && box.right <= innerWidth, box.width];
+})"""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_figures_on_a_phone_are_those_drawn_for_one_and_whole(open_page, name):
+    page = open_page(name, viewport={"width": 390, "height": 800}).page
+    page.evaluate(UNFOLD)
+    figures = page.locator(".mrinb-figure img")
+    assert figures.count()
+    for narrow, whole, width in figures.evaluate_all(SHOWN):
+        assert narrow and whole and width > 300
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_figure_is_a_white_box_in_the_dark(open_page, name):
+    page = open_page(name, color_scheme="dark", viewport={"width": 1280, "height": 900}).page
+    page.add_style_tag(content=".bd-header-article, #pst-skip-link { display: none !important }")
+    figures = page.locator(".mrinb-figure img:visible")
+    for index in range(figures.count()):
+        image = Image.open(io.BytesIO(figures.nth(index).screenshot())).convert("L")
+        # A corner, since round ones may show the page.
+        assert image.getpixel((12, 12)) < 60
+        assert max(image.getdata()) > 150  # words and marks stand out
+
+
+ANSWERS = """() => [...document.querySelectorAll("article details")]
+  .map(d => [...d.children].filter(c => c.tagName !== "SUMMARY"))
+  .map(inside => Math.max(0, ...inside.map(c => c.getBoundingClientRect().height)))"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_printed_page_is_dark_on_white_with_every_answer_open(open_page, name, theme):
+    page = open_page(name, color_scheme=theme).page
+    assert any(height == 0 for height in page.evaluate(ANSWERS))
+    page.emulate_media(media="print")
+    assert all(height > 10 for height in page.evaluate(ANSWERS))
+    ink = page.locator("article p").first.evaluate("e => getComputedStyle(e).color")
+    assert max(map(int, re.findall(r"\d+", ink)[:3])) < 90
+    assert page.locator("body").evaluate("e => getComputedStyle(e).backgroundColor") in (
+        "rgb(255, 255, 255)", "rgba(0, 0, 0, 0)",
+    )  # fmt: skip
+    filters = "imgs => [...new Set(imgs.map(i => getComputedStyle(i).filter))]"
+    assert page.locator(".mrinb-figure img").evaluate_all(filters) == ["none"]
 
 
 def test_the_first_file_leads_into_the_book(built_book, visit):

@@ -20,11 +20,6 @@ from mrinb.publish import html as finish
             '<i class="theme-switch fa-sun" data-mode="light" title="Light"></i>',
             '<i class="theme-switch fa-sun" data-mode="light" aria-hidden="true"></i>',
         ),
-        ('<div role="list" class="citation-list">', '<div class="citation-list">'),
-        (
-            '<div class="citation" id="id1" role="doc-biblioentry">',
-            '<div class="citation" id="id1">',
-        ),
         ("<tr><th></th><th>a</th></tr>", "<tr><td></td><th>a</th></tr>"),
     ],
 )

@@ -261,7 +261,7 @@ def table1(datasets: Iterable[Dataset] = DATASETS) -> Html:
     """
     rows = list(datasets)
     heads = ("dataset", "anatomy", "view", "contrast", "vendor", "magnet", "coils",
-             "volumes / subjects", "slices", "in this book")  # fmt: skip
+             "volumes / subjects", "slices", "here")  # fmt: skip
     body = ""
     for role, words in (("train", "training pool of Section 7"), ("unseen", "only tested on")):
         group = [d for d in rows if d.role == role]
@@ -288,13 +288,12 @@ def table1(datasets: Iterable[Dataset] = DATASETS) -> Html:
 def _row(dataset: Dataset) -> str:
     cells = (
         dataset.anatomy, dataset.view, dataset.contrast, dataset.vendor, dataset.magnet,
-        dataset.coils, dataset.volumes, dataset.slices, _coverage(dataset),
+        dataset.coils, dataset.volumes, dataset.slices,
     )  # fmt: skip
-    return (
-        f'<tr><th scope="row">{html.escape(dataset.name)}</th>'
-        + "".join(f"<td>{html.escape(c)}</td>" for c in cells)
-        + "</tr>"
-    )
+    count, _, listed = _coverage(dataset).partition(": ")
+    row = "".join(f"<td>{html.escape(c)}</td>" for c in (*cells, count))
+    more = f'<tr class="mrinb-more"><td colspan="{len(cells) + 2}">{html.escape(listed)}</td></tr>'
+    return f'<tr><th scope="row">{html.escape(dataset.name)}</th>{row}</tr>{more if listed else ""}'
 
 
 def _coverage(dataset: Dataset) -> str:
