@@ -150,6 +150,26 @@ def test_runs_of_several_masks_are_scored_side_by_side(lab):
         two | replace(two, model="vit", specs={})
 
 
+def test_conditions_are_varied_in_one_way(lab):
+    assert lab.at(acceleration=8).sampling == masks.sampling(8)
+    assert lab.at(acceleration=[2, 8]).sampling == masks.sampling(2, 8)
+    assert lab.at(mask="random").sampling == masks.sampling(4, mask="random")
+    assert lab.at(coils=1).profile.coils == 1 and lab.at().profile == lab.profile
+    with pytest.raises(MrinbError, match="acceleration 5"):
+        lab.at(acceleration=5)
+    with pytest.raises(MrinbError, match="mask 'spiral'"):
+        lab.at(mask="spiral")
+    with pytest.raises(MrinbError, match="coils = 0"):
+        lab.at(coils=0)
+
+
+def test_one_scan_ends_with_what_a_network_makes_of_it(lab):
+    plain, full = (setup.scan(lab, PD, network) for network in (False, True))
+    assert "network" not in plain.arrays and not plain.note["seeds"]
+    assert full.arrays["network"].shape == full.arrays["target"].shape
+    assert 0 < full.arrays["ssim"] <= 1 and full.note["seeds"] == [0]
+
+
 def test_lines_that_masks_keep_are_those_that_the_scores_are_of(lab, scores):
     lines = forward.lines(lab, Pool.of(PD), (2, 4))
     assert lines["acceleration"].tolist() == [2, 4]

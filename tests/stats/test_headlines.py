@@ -1,0 +1,43 @@
+"""A chapter's answer follows from its verdict."""
+
+import pandas as pd
+import pytest
+
+from mrinb.stats import claims
+
+WORDS = {"holds": "Yes.", "fails": "No.", "otherwise": "Perhaps."}
+
+
+def scores(difference, seeds=3, subjects=8):
+    rows = [
+        {
+            "pool": pool, "model": "unet", "seed": seed, "epoch": 6, "distribution": "d",
+            "split": "test", "target": "Q", "shift": "", "volume": f"v{subject}",
+            "subject": f"s{subject}", "slice": i, "acceleration": 4, "ssim": value,
+            "ssim_foreground": value,
+        }
+        for pool, offset in (("narrow", 0.0), ("diverse", difference))
+        for seed in range(seeds)
+        for subject in range(subjects)
+        for i in range(4)
+        for value in [0.8 + offset + 0.001 * ((seed * 7 + subject * 3 + i) % 5)]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (scores(0.05), "Yes."),
+        (scores(-0.05), "No."),
+        (scores(0.05, seeds=1), "Perhaps."),
+    ],
+)
+def test_the_sentence_is_that_of_the_verdict(table, sentence):
+    verdict = claims.check("diverse-beats-narrow", table)
+    found = claims.headline(verdict, **WORDS)
+    html = found._repr_html_()
+    assert found.sentence == sentence and str(found).startswith(sentence)
+    assert f'data-verdict="{verdict.verdict}"' in html
+    assert f'href="#{verdict.anchor}"' in html
+    assert "90 % interval" in found.numbers
