@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 
 from mrinb import figures
 from mrinb.errors import MrinbError
+from mrinb.stats import bootstrap
 from mrinb.stats import lines as robustness
 
 NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}

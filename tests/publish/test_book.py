@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import standin
 from places import ROOT
+from verdict_words import FOUND
 
 from mrinb.errors import MrinbError
 from mrinb.publish import book, pages
@@ -214,8 +215,11 @@ def test_a_book_is_built(root, tmp_path):
     )
     standin.write(root, "01_introduction", "1 Introduction", code)
     verdict = (
-        "from mrinb import claims\nfrom unittest import mock\n"
-        "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n')\n"
+        "from mrinb.stats import claims\nfrom unittest import mock\n"
+        "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n', "
+        "control=False, finding='one network', kind='better', claim='c', count=1, parts='', "
+        "needed='', printed=None, anchor='claim-c-0', pooled=[dict(metric='ssim', estimate=0.1, "
+        "low=0.05, high=0.2, margin=0.005, verdict='holds')] * 2)\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
         "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"
     )
@@ -235,7 +239,11 @@ def test_a_book_is_built(root, tmp_path):
     assert (html / "_static" / "exhibits" / "x.js").is_file()
     index = (html / "book" / "index.html").read_text()
     assert "classroom" in index
-    assert "1 verdicts in the" in index and "Appendix A" in index and "a &lt; b_c_d." in index
+    assert (
+        "of the paper's claims: <strong>holds</strong> 1." in index
+        and "Appendix A" in index
+        and "a &lt; b_c_d." in index
+    )
     assert "vnd.mrinb" not in (html / "notebooks" / "A_one_more_thing.html").read_text()
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]
 
@@ -316,19 +324,18 @@ def _alive(pid):
 
 
 def test_claims_of_chapters_are_counted_and_listed():
-    words = {"claim": "c", "statement": "S.", "paper": "Fig. 1", "text": "+0.01"}
-    found = {
-        "03_one": [{**words, "verdict": v} for v in ("undecided", "holds", "holds")],
-        "04_two": [],
-        "A_three": [{**words, "verdict": "holds", "text": "<"}],
-    }
-    made = pages.claims(found, "quick")
-    assert made["tally.md"] == "4 verdicts in the `quick` profile: **holds** 3, **undecided** 1.\n"
+    made = pages.claims(FOUND, "quick")
+    assert made["tally.md"] == (
+        "In the `quick` profile, of the paper's claims: **holds** 2, **undecided** 1. "
+        "Of our controls: **holds** 1.\n"
+    )
     lines = made["claims.md"].splitlines()
-    assert [x for x in lines if x.startswith("#")] == ["## Chapter 3", "## Appendix A"]
+    assert [x for x in lines if x.startswith("## ")] == ["## Chapter 3", "## Appendix A"]
+    assert lines.count("### The paper's claims") == 2 and lines.count("### Our controls") == 1
     assert [x.count("mrinb-verdict") for x in lines if x.startswith("<div")] == [1] * 4
     assert "<p>&lt;</p>" in made["claims.md"] and "{doc}`../notebooks/A_three`" in lines
-    assert "No chapter" in pages.claims({"04_two": []}, "quick")["tally.md"]
+    nothing = pages.claims({"04_two": []}, "quick")
+    assert "No chapter" in nothing["tally.md"] and nothing["scoreboard.md"] == "\n"
 
 
 def test_generated_pages_name_every_profile_parameter_and_distribution(root):
