@@ -6,7 +6,8 @@ def words(verdict, control=False, **changed):
     return {
         "claim": "c-d", "statement": "S.", "paper": "Fig. 1", "text": "+0.01", "verdict": verdict,
         "control": control, "finding": "one network", "kind": "better", "count": 1, "parts": "",
-        "needed": "", "printed": None, "anchor": "claim-c-d-0",
+        "needed": "", "printed": None, "networks": ["U-net"],
+        "anchor": "claim-c-d-0",
         "pooled": [{**pooled, "verdict": verdict}] * 2, **changed,
     }  # fmt: skip
 

@@ -36,6 +36,8 @@ def root(tmp_path):
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "book" / "index.md").write_text(
         "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/scoreboard_small.md\n```\n"
+        "```{include} _generated/scoreboard.md\n```\n"
     )
     return tmp_path
 
@@ -218,14 +220,17 @@ def test_a_book_is_built(root, tmp_path):
         "from mrinb.stats import claims\nfrom unittest import mock\n"
         "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n', "
         "control=False, finding='one network', kind='better', claim='c', count=1, parts='', "
-        "needed='', printed=None, anchor='claim-c-0', pooled=[dict(metric='ssim', estimate=0.1, "
-        "low=0.05, high=0.2, margin=0.005, verdict='holds')] * 2)\n"
+        "needed='', printed=None, networks=['U-net'], anchor='claim-c-0', "
+        "pooled=[dict(metric='ssim', estimate=0.1, low=0.05, high=0.2, margin=0.005, "
+        "verdict='holds')] * 2)\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
         "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"
     )
     standin.write(root, "A_one_more_thing", "A Something", verdict)
     (root / "book" / "index.md").write_text(
         "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/scoreboard_small.md\n```\n"
+        "```{include} _generated/scoreboard.md\n```\n"
         "```{include} _generated/tally.md\n```\n```{include} _generated/claims.md\n```\n"
     )
     with (root / "_toc.yml").open("a") as toc:
@@ -240,10 +245,12 @@ def test_a_book_is_built(root, tmp_path):
     index = (html / "book" / "index.html").read_text()
     assert "classroom" in index
     assert (
-        "of the paper's claims: <strong>holds</strong> 1." in index
+        "claims: <strong>holds</strong> 1." in index
         and "Appendix A" in index
         and "a &lt; b_c_d." in index
     )
+    assert 'href="../notebooks/A_one_more_thing.html#claim-c-0"' in index
+    assert index.count('<div class="mrinb-board">') == 2
     assert "vnd.mrinb" not in (html / "notebooks" / "A_one_more_thing.html").read_text()
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]
 

@@ -57,29 +57,51 @@ def test_the_paper_s_claims_stand_by_finding_before_our_controls():
     assert FINDINGS["similar data"] not in text
 
 
+def _pictures(page):
+    """Shapes after the ruler."""
+    return [p["d"] for p in page.all("path")]
+
+
 def test_the_picture_has_effect_interval_margin_and_the_paper_s_difference():
-    found = {"A_x": [words("holds", printed=0.006)]}
-    page = Page(scoreboard.board(found))
-    # From -0.05 to 0.2: 0 stands at a fifth of 292 px.
-    assert [c["cx"] for c in page.all("circle")] == ["74.1", "74.1"]
+    page = Page(scoreboard.board({"A_x": [words("holds", printed=0.006)]}))
+    # From -0.05 to 0.2, in square roots: zero stands at a third of 292 px.
+    zero = 4 + 292 / 3
+    left, right = zero - 292 / 3 * 0.1**0.5, zero + 292 / 3 * 0.1**0.5
+    for rect in page.all("rect"):
+        assert float(rect["x"]) == pytest.approx(left, abs=0.1)
+        assert float(rect["width"]) == pytest.approx(right - left, abs=0.15)
+    effect = zero + 292 / 3 * 0.2**0.5
+    assert [float(c["cx"]) for c in page.all("circle")] == pytest.approx([effect] * 2, abs=0.1)
     assert [c["fill"] for c in page.all("circle")] == ["var(--mb)", "none"]
-    assert [(r["x"], r["width"]) for r in page.all("rect")] == [("56.6", "11.6")] * 2
-    paths = [p["d"] for p in page.all("path")]
-    assert paths == ["M62.4 0V34", "M62.4 10H296.0", "M62.4 24H296.0", "M69.4 4l-4 -4h8z"]
+    printed = zero + 292 / 3 * 0.12**0.5
+    paths = _pictures(page)
+    assert paths[:5] == [
+        "M101.3 0V34", "M101.3 3v14", "M101.3 10H296.0", "M101.3 17v14", "M101.3 24H296.0",
+    ]  # fmt: skip
+    assert paths[5] == f"M{printed:.1f} 4l-4 -4h8z"
     plain = Page(scoreboard.board({"A_x": [words("holds")]}))
-    assert len(plain.all("path")) == 3
+    assert len(_pictures(plain)) == 5
+
+
+def test_the_strong_line_is_what_the_interval_must_lie_right_of():
+    page = Page(scoreboard.board({"A_x": [words("holds", kind="at least as good")]}))
+    paths = _pictures(page)
+    assert paths[0].startswith("M101.3 ")
+    assert paths[1].startswith(f"M{page.all('rect')[0]['x']} ")
 
 
 def test_what_lies_beyond_the_axis_stays_in_the_picture():
     wild = words("undecided")
     ranks = words("undecided", kind="ranks")
-    for p in ranks["pooled"]:
-        p.update(low=-0.8, high=0.8, estimate=0.7, margin=0.0)
+    ranks["pooled"] = [
+        {**p, "low": -0.8, "high": 0.8, "estimate": 0.7, "margin": 0.0} for p in ranks["pooled"]
+    ]
     page = Page(scoreboard.board({"A_x": [wild, ranks]}))
     numbers = re.findall(r"M([\d.]+) \d+H([\d.]+)", str(page.all("path")))
+    assert len(numbers) == 4
     assert all(0 <= float(x) <= 300 for pair in numbers for x in pair)
-    assert page.all("circle")[2]["cx"] == "252.2"  # 0.7 on an axis from -1 to 1
-    assert not [r for r in page.all("rect")[2:]]
+    assert page.all("circle")[2]["cx"] == "252.2"  # 0.7 on a plain axis from -1 to 1
+    assert len(page.all("rect")) == 2  # ranks have no margin
 
 
 def test_every_verdict_has_a_mark_and_a_colour():
