@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from math import copysign, sqrt
 from typing import Any, NamedTuple
 
 from mrinb.paper import FINDINGS
@@ -49,27 +50,42 @@ right:0;top:100%;z-index:5}
 .mrinb-board [data-verdict="undecided"]{--mb:var(--mb-open)}
 .mrinb-board [data-verdict="depends on background"]{--mb:var(--mb-open)}
 .mrinb-board [data-verdict="underpowered"]{--mb:var(--mb-few)}
-.mrinb-tiles{display:flex;flex-wrap:wrap;gap:.3rem}
-.mrinb-tiles a{border:1px solid var(--mb);display:block;min-width:2rem;padding:.1rem .4rem}
+.mrinb-board .ruler{margin-left:auto;max-width:19rem}
+.mrinb-board .mrinb-tiles{display:flex;flex-wrap:wrap;gap:.3rem}
+.mrinb-board .mrinb-tiles a{border:1px solid var(--mb);display:block;min-width:2.2rem;
+padding:.1rem .4rem;text-align:center}
 .mrinb-tiles .tip{top:auto}
 .mrinb-tiles li{position:static}
-.mrinb-tiles ul{display:flex;flex-wrap:wrap;gap:.3rem}
 @media (max-width:34rem){.mrinb-board a{grid-template-columns:1.4rem minmax(0,1fr)}
-.mrinb-board svg{grid-column:1/-1}.mrinb-tiles a{display:block}}
+.mrinb-board a svg{grid-column:1/-1}.mrinb-board .ruler{max-width:none}}
 @media print{.mrinb-board .tip{display:none!important}}
 </style>"""
 
 
 class _Axis(NamedTuple):
-    """A linear axis that everything on it fits."""
+    """An axis that everything on it fits; square roots spread what lies close to zero."""
 
     low: float
     high: float
+    rooted: bool = True
 
     def x(self, value: float) -> float:
         """Where a value stands, kept within the picture."""
-        share = (value - self.low) / (self.high - self.low)
+        low, high, at = (self._scaled(v) for v in (self.low, self.high, value))
+        share = (at - low) / (high - low)
         return round(4 + (_WIDTH - 8) * min(max(share, 0.0), 1.0), 1)
+
+    def _scaled(self, value: float) -> float:
+        return copysign(sqrt(abs(value)), value) if self.rooted else value
+
+    @property
+    def ticks(self) -> list[float]:
+        """Round numbers on it."""
+        numbers = (-0.1, -0.01, 0.0, 0.01, 0.1)
+        return [n for n in numbers if self.low <= n <= self.high]
+
+
+_RANKS = _Axis(-1.0, 1.0, rooted=False)
 
 
 def board(verdicts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -130,15 +146,28 @@ def _legend(axis: _Axis) -> str:
     marks = "; ".join(f"{mark} {word}" for word, mark in MARKS.items())
     return (
         f"<p><small>{marks}. Dots are mean differences over a claim's parts with 90 % intervals: "
-        "above on SSIM, below (hollow) on SSIM of the foreground. Shaded: differences within the "
-        "margin. A triangle is what the paper prints. Right of the line speaks for the claim; the "
-        f"axis goes from {_number(axis.low)} to {_number(axis.high)}, of rank correlations from "
-        "\N{MINUS SIGN}1 to 1. The mark follows the worst part, not the mean.</small></p>"
+        "above on SSIM, below (hollow) on SSIM of the foreground. An interval right of the strong "
+        "line speaks for the claim, left of it against it. Shaded: differences within the margin. "
+        "A triangle is what the paper prints. Distances from zero are drawn as square roots; rank "
+        "correlations (dotted: 90 % of shuffles) lie between \N{MINUS SIGN}1 and 1. The mark "
+        f"follows the worst part, not the mean.</small></p>{_ruler(axis)}"
+    )
+
+
+def _ruler(axis: _Axis) -> str:
+    """Numbers above the column of pictures."""
+    words = "".join(
+        f'<text x="{axis.x(n)}" y="12" text-anchor="middle" font-size="11" fill="currentColor">'
+        f"{_number(n)}</text>"
+        for n in axis.ticks
+    )
+    return (
+        f'<div class="ruler" aria-hidden="true"><svg viewBox="0 0 {_WIDTH} 16">{words}</svg></div>'
     )
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _link(chapter: str, words: Mapping[str, Any], inner: str) -> str:
@@ -161,9 +190,10 @@ def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
     number = chapter.partition("_")[0].lstrip("0")
     name = html.escape(words["claim"].replace("-", " "))
     where = f"{'Chapter' if number.isdigit() else 'Appendix'} {number}"
+    networks = html.escape(", ".join(words["networks"]))
     inner = (
         f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
-        f"<span>{name}<small>{html.escape(words['verdict'])}; {where}</small></span>"
+        f"<span>{name}<small>{html.escape(words['verdict'])}; {where}, {networks}</small></span>"
         f"{_picture(words, axis)}"
     )
     return _link(chapter, words, inner)
@@ -177,28 +207,36 @@ def _tile(chapter: str, words: Mapping[str, Any]) -> str:
 def _picture(words: Mapping[str, Any], axis: _Axis) -> str:
     """Effect and interval on both scores, the margin and the paper's own difference."""
     ranked = words["kind"] == "ranks"
-    scale = _Axis(-1.0, 1.0) if ranked else axis
-    shapes = []
-    for y, p, fill in zip(_LINES, words["pooled"], ("var(--mb)", "none"), strict=True):
-        if p["margin"]:
-            left, right = scale.x(-p["margin"]), scale.x(p["margin"])
-            shapes.append(
-                f'<rect x="{left}" y="{y - 7}" width="{right - left:.1f}" height="14" '
-                'fill="currentColor" opacity="0.13"/>'
-            )
-        low, high, middle = (scale.x(p[name]) for name in ("low", "high", "estimate"))
-        shapes.append(
-            f'<path d="M{low} {y}H{high}" stroke="var(--mb)" stroke-width="2"'
-            f"{' stroke-dasharray=&quot;2 3&quot;' if ranked else ''}/>".replace("&quot;", '"')
-            + f'<circle cx="{middle}" cy="{y}" r="4" fill="{fill}" stroke="var(--mb)" '
-            'stroke-width="2"/>'
-        )
+    scale = _RANKS if ranked else axis
+    rows = zip(_LINES, words["pooled"], ("var(--mb)", "none"), strict=True)
+    shapes = [_score(words["kind"], scale, *row) for row in rows]
     if words["printed"] is not None:
         x = scale.x(words["printed"])
         shapes.append(f'<path d="M{x} 4l-4 -4h8z" fill="currentColor"/>')
     zero = scale.x(0)
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
-        f'<path d="M{zero} 0V{_HEIGHT}" stroke="currentColor" opacity="0.5"/>{"".join(shapes)}'
+        f'<path d="M{zero} 0V{_HEIGHT}" stroke="currentColor" opacity="0.3"/>{"".join(shapes)}'
         "</svg>"
     )
+
+
+def _score(kind: str, scale: _Axis, y: int, pooled: Mapping[str, Any], fill: str) -> str:
+    """Margin, what the interval must lie right of, the interval, and the effect."""
+    shapes = []
+    margin = pooled["margin"]
+    left, right = scale.x(-margin), scale.x(margin)
+    if margin:
+        shapes.append(
+            f'<rect x="{left}" y="{y - 7}" width="{right - left:.1f}" height="14" '
+            'fill="currentColor" opacity="0.13"/>'
+        )
+    bound = left if kind == "at least as good" else scale.x(0)
+    shapes.append(f'<path d="M{bound} {y - 7}v14" stroke="currentColor" stroke-width="1.5"/>')
+    low, high, middle = (scale.x(pooled[name]) for name in ("low", "high", "estimate"))
+    dashes = ' stroke-dasharray="2 3"' if kind == "ranks" else ""
+    shapes.append(f'<path d="M{low} {y}H{high}" stroke="var(--mb)" stroke-width="2"{dashes}/>')
+    shapes.append(
+        f'<circle cx="{middle}" cy="{y}" r="4" fill="{fill}" stroke="var(--mb)" stroke-width="2"/>'
+    )
+    return "".join(shapes)

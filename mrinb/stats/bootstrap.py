@@ -22,8 +22,8 @@ from scipy import stats
 LEVEL = 0.05
 """Level of each one-sided test; an interval covers ``1 - 2 * LEVEL``."""
 REPLICATES = 4000
-MANY_SEEDS, MANY_SUBJECTS = 50, 1000
-"""The most that ``needed`` looks at."""
+MANY_SEEDS, MANY_SUBJECTS, MANY_POOLS = 50, 1000, 100
+"""The most that is looked at where it is said what would decide."""
 
 Seed = tuple[str, int]
 """A network and the number of its seed: what is drawn together."""
@@ -357,6 +357,12 @@ class Needed(NamedTuple):
     subjects: int
     enough: bool
     pools: int = 0
+
+
+def most(needed: Needed) -> Needed:
+    """The most of each that is looked at, where there are any."""
+    seeds = MANY_SEEDS if needed.seeds else 0
+    return Needed(seeds, MANY_SUBJECTS, False, MANY_POOLS if needed.pools else 0)
 
 
 def needed(found: Interval, bound: float, seeds: int, subjects: int) -> Needed:

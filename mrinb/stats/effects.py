@@ -284,10 +284,11 @@ def _needed_ranks(
     """Pools of which this correlation would be told from chance (normal approximation)."""
     if verdict != "undecided":
         return None
-    if not found.rho:
-        return Needed(seeds, subjects, False)
-    pools = ceil((float(stats.norm.ppf(1 - LEVEL)) / found.rho) ** 2) + 1
-    return Needed(seeds, subjects, True, max(pools, found.pools + 1))
+    pools = bootstrap.MANY_POOLS + 1
+    if found.rho:
+        pools = ceil((float(stats.norm.ppf(1 - LEVEL)) / found.rho) ** 2) + 1
+    enough = pools <= bootstrap.MANY_POOLS
+    return Needed(seeds, subjects, enough, max(pools, found.pools + 1))
 
 
 def _of(part: pd.DataFrame, column: str, skip: str | None = None) -> str:

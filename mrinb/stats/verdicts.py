@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mrinb import profiles
-from mrinb.stats.bootstrap import MANY_SEEDS, MANY_SUBJECTS
+from mrinb.stats import bootstrap
+from mrinb.stats.bootstrap import Needed
 from mrinb.stats.effects import (
     Effect,
     Measured,
@@ -136,6 +137,7 @@ class Verdict:
             ],
             "pooled_verdict": self.pooled_verdict,
             "count": len(self.effects) // 2, "parts": self.parts, "needed": self.needed,
+            "networks": list(dict.fromkeys(profiles.network_name(e.model) for e in self.effects)),
             "printed": self.printed, "seeds": self.seeds, "subjects": self.subjects,
             "text": self.text, "anchor": self.anchor,
         }  # fmt: skip
@@ -343,26 +345,28 @@ def _labels(effects: Sequence[Effect]) -> list[str]:
 def _needed_in_words(both: Sequence[Sequence[Effect]]) -> str:
     """What would decide every part at the effects seen."""
     labels = _labels([part[0] for part in both])
-    open_ = [(label, e) for label, part in zip(labels, both, strict=True) for e in part if e.needed]
-    enough = [e.needed for _, e in open_ if e.needed and e.needed.enough]
-    never = list(dict.fromkeys(label for label, e in open_ if e.needed and not e.needed.enough))
+    missing = [
+        (label, e.needed)
+        for label, part in zip(labels, both, strict=True)
+        for e in part
+        if e.needed
+    ]
+    never = list(dict.fromkeys(label for label, n in missing if not n.enough))
+    enough = [n for label, n in missing if label not in never]
+    many = bootstrap.most(missing[0][1])
     said = []
-    if open_[0][1].kind == "ranks":
-        if enough:
-            pools = max(n.pools for n in enough)
-            said.append(f"about {pools} single distributions would decide it")
-        if never:
-            said.append("no number of distributions tells a correlation of 0 from chance")
-        return f"At the correlations seen, {'; '.join(said)}."
-    if enough:
-        seeds, subjects = max(n.seeds for n in enough), max(n.subjects for n in enough)
-        each = "each" if never or len(both) > 1 else "it"
-        trained = f"{seeds} seeds and " if seeds else ""
-        rest = " of the others" if never else ""
-        each = "it" if len(both) == 1 else f"each{rest or ' part'}"
-        said.append(f"about {trained}{subjects:,} test subjects would decide {each}")
     if never:
-        many = f"{MANY_SEEDS} seeds and " if open_[0][1].seeds else ""
-        which = f" {', '.join(never)}" if len(both) > 1 else " it"
-        said.insert(0, f"not even {many}{MANY_SUBJECTS:,} test subjects would decide{which}")
+        which = "it" if len(both) == 1 else ", ".join(never)
+        said.append(f"not even {_amount(many)} would decide {which}")
+    if enough:
+        most = Needed(*(max(column) for column in zip(*enough, strict=True)))
+        which = "it" if len(both) == 1 else "each of the others" if never else "each part"
+        said.append(f"about {_amount(most)} would decide {which}")
     return f"At the effects seen, {'; '.join(said)}."
+
+
+def _amount(needed: Needed) -> str:
+    if needed.pools:
+        return f"{needed.pools} single distributions"
+    seeds = f"{needed.seeds} seeds and " if needed.seeds else ""
+    return f"{seeds}{needed.subjects:,} test subjects"

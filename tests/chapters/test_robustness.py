@@ -8,6 +8,7 @@ import pytest
 
 from mrinb import figures
 from mrinb.chapters.robustness import experiment
+from mrinb.chapters.robustness.claims import cases
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
@@ -135,7 +136,7 @@ def test_every_claim_of_the_chapter_can_be_checked(study):
         assert verdict.verdict == "underpowered"
         models = {e.model for e in verdict.effects}
         assert models == ({"unet", "vit"} if name == "architecture-independent" else {"unet"})
-    (case,) = claims.cases(study.scores)
+    (case,) = cases(study.scores)
     assert (case.model, case.case) == ("unet", "underpowered")
 
 

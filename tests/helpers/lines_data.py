@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mrinb.stats import lines as robustness
+from mrinb.stats import lines
 
 HEIGHTS = {"P_best": 0.0, "P, size of P_best": 0.02, "P": 0.05, "P+Q": 0.1}
 MODELS = {"unet": (0, 1, 2), "vit": (0,), "varnet": (0,)}
@@ -49,5 +49,5 @@ def table(
                                      f"{target}{i}", j, value + ease, value + ease - 0.1)
                                     for j in range(2)
                                 ]  # fmt: skip
-    columns = [*robustness.POINT, "target", "subject", "slice", "ssim", "ssim_foreground"]
+    columns = [*lines.POINT, "target", "subject", "slice", "ssim", "ssim_foreground"]
     return pd.DataFrame(rows, columns=columns)

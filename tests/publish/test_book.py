@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import standin
 from places import ROOT
+from verdict_words import FOUND
 
 from mrinb.errors import MrinbError
 from mrinb.publish import book, pages
@@ -35,6 +36,8 @@ def root(tmp_path):
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "book" / "index.md").write_text(
         "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/scoreboard_small.md\n```\n"
+        "```{include} _generated/scoreboard.md\n```\n"
     )
     return tmp_path
 
@@ -215,13 +218,19 @@ def test_a_book_is_built(root, tmp_path):
     standin.write(root, "01_introduction", "1 Introduction", code)
     verdict = (
         "from mrinb.stats import claims\nfrom unittest import mock\n"
-        "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n')\n"
+        "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n', "
+        "control=False, finding='one network', kind='better', claim='c', count=1, parts='', "
+        "needed='', printed=None, networks=['U-net'], anchor='claim-c-0', "
+        "pooled=[dict(metric='ssim', estimate=0.1, low=0.05, high=0.2, margin=0.005, "
+        "verdict='holds')] * 2)\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
         "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"
     )
     standin.write(root, "A_one_more_thing", "A Something", verdict)
     (root / "book" / "index.md").write_text(
         "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/scoreboard_small.md\n```\n"
+        "```{include} _generated/scoreboard.md\n```\n"
         "```{include} _generated/tally.md\n```\n```{include} _generated/claims.md\n```\n"
     )
     with (root / "_toc.yml").open("a") as toc:
@@ -235,7 +244,13 @@ def test_a_book_is_built(root, tmp_path):
     assert (html / "_static" / "exhibits" / "x.js").is_file()
     index = (html / "book" / "index.html").read_text()
     assert "classroom" in index
-    assert "1 verdicts in the" in index and "Appendix A" in index and "a &lt; b_c_d." in index
+    assert (
+        "claims: <strong>holds</strong> 1." in index
+        and "Appendix A" in index
+        and "a &lt; b_c_d." in index
+    )
+    assert 'href="../notebooks/A_one_more_thing.html#claim-c-0"' in index
+    assert index.count('<div class="mrinb-board">') == 2
     assert "vnd.mrinb" not in (html / "notebooks" / "A_one_more_thing.html").read_text()
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]
 
@@ -316,19 +331,18 @@ def _alive(pid):
 
 
 def test_claims_of_chapters_are_counted_and_listed():
-    words = {"claim": "c", "statement": "S.", "paper": "Fig. 1", "text": "+0.01"}
-    found = {
-        "03_one": [{**words, "verdict": v} for v in ("undecided", "holds", "holds")],
-        "04_two": [],
-        "A_three": [{**words, "verdict": "holds", "text": "<"}],
-    }
-    made = pages.claims(found, "quick")
-    assert made["tally.md"] == "4 verdicts in the `quick` profile: **holds** 3, **undecided** 1.\n"
+    made = pages.claims(FOUND, "quick")
+    assert made["tally.md"] == (
+        "In the `quick` profile, of the paper's claims: **holds** 2, **undecided** 1. "
+        "Of our controls: **holds** 1.\n"
+    )
     lines = made["claims.md"].splitlines()
-    assert [x for x in lines if x.startswith("#")] == ["## Chapter 3", "## Appendix A"]
+    assert [x for x in lines if x.startswith("## ")] == ["## Chapter 3", "## Appendix A"]
+    assert lines.count("### The paper's claims") == 2 and lines.count("### Our controls") == 1
     assert [x.count("mrinb-verdict") for x in lines if x.startswith("<div")] == [1] * 4
     assert "<p>&lt;</p>" in made["claims.md"] and "{doc}`../notebooks/A_three`" in lines
-    assert "No chapter" in pages.claims({"04_two": []}, "quick")["tally.md"]
+    nothing = pages.claims({"04_two": []}, "quick")
+    assert "No chapter" in nothing["tally.md"] and nothing["scoreboard.md"] == "\n"
 
 
 def test_generated_pages_name_every_profile_parameter_and_distribution(root):

@@ -20,7 +20,7 @@ from mrinb.stats import claims
 
 LAB = """\
 from mrinb import figures, widgets
-from mrinb.chapters import separate, setup
+from mrinb.chapters import robustness, separate, setup
 from mrinb.stats import claims
 from mrinb.lab import Lab
 from mrinb.pools import Pool
@@ -50,7 +50,7 @@ if best.by_test == best.by_validation:
 
 
 OUTCOMES = """\
-figures.table(claims.cases_table(
+figures.table(robustness.cases_table(
     scores.assign(shift="s"), narrow="a", diverse="c", both="c", others="b"
 ))
 scatter = separate.spread(scores.assign(series="U-net"))
@@ -131,7 +131,10 @@ def test_a_rehearsal_asks_for_what_a_run_computes(book):
     text = command("claims", "--profile", "quick")
     assert text.startswith("underpowered           diverse-beats-narrow")
     assert claims.CLAIMS["diverse-beats-narrow"].statement in text
-    assert text.endswith("claims of the quick profile: 1 underpowered\n")
+    assert text.endswith(
+        "the paper's claims in the quick profile: 1 underpowered\n"
+        "our controls in the quick profile: none\n"
+    )
     csv = command("claims", "9", "--profile", "quick", "--csv")
     assert csv.splitlines()[1].startswith("diverse-beats-narrow,01,")
 
@@ -150,7 +153,9 @@ def test_cases_and_scatter_are_told_beside_the_claims(book):
     text = command("claims", "--profile", "quick")
     for _, word, numbers in outcomes:
         assert f"{word:22} " in text and f"    {numbers}\n" in text
-    assert text.endswith("claims of the quick profile: none\n")
+    assert text.endswith(
+        "the paper's claims in the quick profile: none\nour controls in the quick profile: none\n"
+    )
 
 
 def test_results_that_a_choice_rests_on_are_stood_in_for(book):

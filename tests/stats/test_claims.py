@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -5,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mrinb.errors import MrinbError
-from mrinb.stats import claims
+from mrinb.paper import FINDINGS
+from mrinb.stats import bootstrap, claims, register
 
 
 @pytest.fixture(autouse=True)
@@ -125,22 +128,6 @@ def test_pairing_removes_what_pools_share():
     assert effect.estimate == pytest.approx(0.001, abs=0.0005)
 
 
-def test_the_mean_is_over_slices_and_subjects_are_drawn_whole():
-    index = pd.MultiIndex.from_tuples([("a", 0), ("b", 0), ("b", 1), ("b", 2)],
-                                      names=["subject", "slice"])  # fmt: skip
-    found = claims.interval(pd.DataFrame([[0.0], [4.0], [4.0], [4.0]], index=index))
-    assert found.estimate == 3.0
-    raw = np.unique(np.round(found.draws, 6))
-    assert len(raw) == 3  # a twice, each once, b twice: no half subjects
-
-
-def test_one_seed_of_one_subject_has_no_spread():
-    index = pd.MultiIndex.from_product([["a"], range(7)], names=["subject", "slice"])
-    found = claims.interval(pd.DataFrame(np.linspace(0.01, 0.07, 7)[:, None] / 3, index=index))
-    assert found.low == pytest.approx(found.estimate)
-    assert found.high == pytest.approx(0.04 / 3)
-
-
 def test_margin_grows_with_the_severity_of_the_shift_on_each_metric():
     effects = claims.check("joint-equals-separate", table(GOOD)).effects
     margins = {(e.target, e.metric): e.margin for e in effects}
@@ -160,64 +147,10 @@ def test_several_shifts_and_models_are_parts_and_the_worst_decides():
     ).drop_duplicates(["pool", "model", "shift", "target", "seed", "volume", "slice"])
     verdict = claims.check("joint-equals-separate", scores)
     assert verdict.verdict == "does not hold"
-    assert "of 6 parts: 1 does not hold, 5 hold" in verdict.text
+    assert verdict.parts == "holds in 5 of 6; does not hold: field on P (U-net)"
+    assert verdict.parts in verdict.text
     assert "P of field (U-net)" in verdict.text
     assert len(verdict.table()) == 12
-
-
-def _differences(rng, seeds, subjects, of_seed, of_subject, of_both, of_slice, mean):
-    slices = 6
-    values = mean + rng.normal(0, of_seed, (seeds, 1, 1)) + rng.normal(0, of_subject, (subjects, 1))
-    values = values + rng.normal(0, of_both, (seeds, subjects, 1))
-    values = values + rng.normal(0, of_slice, (seeds, subjects, slices))
-    index = pd.MultiIndex.from_product([range(subjects), range(slices)], names=["subject", "slice"])
-    return pd.DataFrame(values.reshape(seeds, -1).T, index=index)
-
-
-@pytest.mark.parametrize(
-    ("seeds", "subjects", "spread"),
-    [
-        (3, 8, (1, 1, 0, 1)),
-        (3, 8, (1, 0, 0, 1)),
-        (3, 8, (0, 1, 0, 1)),
-        (3, 12, (2, 1, 0.5, 1)),
-        (5, 24, (1, 2, 0.5, 1)),
-    ],
-)
-def test_interval_covers_the_truth_as_often_as_it_says(seeds, subjects, spread):
-    rng = np.random.default_rng(7)
-    trials, below, above = 400, 0, 0
-    for k in range(trials):
-        found = claims.interval(_differences(rng, seeds, subjects, *spread, mean=0.3), str(k))
-        below += found.high < 0.3
-        above += found.low > 0.3
-    # 5 % on each side; 400 trials know a rate of 5 % to about 1.1 points.
-    assert below / trials < 0.09 and above / trials < 0.09
-    assert (below + above) / trials > 0.04  # and not by being needlessly wide
-
-
-def test_a_difference_at_the_margin_is_seldom_called_as_good():
-    rng = np.random.default_rng(3)
-    words = []
-    for k in range(300):
-        differences = _differences(rng, 3, 10, 0.002, 0.003, 0.001, 0.005, mean=-0.005)
-        found = claims.interval(differences, str(k))
-        words.append(claims.decide("at least as good", found.low, found.high, 0.005, 3, 10))
-    assert words.count("holds") / 300 < 0.09
-    assert words.count("does not hold") / 300 < 0.09
-
-
-def test_a_true_equality_is_usually_found_and_its_tests_agree():
-    rng = np.random.default_rng(4)
-    found = [
-        claims.interval(_differences(rng, 3, 12, 0.001, 0.002, 0.001, 0.004, mean=0.0), str(k))
-        for k in range(100)
-    ]
-    equal = [f.low > -0.005 and f.high < 0.005 for f in found]
-    assert np.mean(equal) > 0.8
-    for f, e in zip(found, equal, strict=True):
-        largest = max(f.p_not_above(-0.005), f.p_not_below(0.005))
-        assert e == (largest < claims.LEVEL) or abs(largest - claims.LEVEL) < 0.005
 
 
 def test_same_scores_same_verdict_in_any_row_order():
@@ -309,17 +242,105 @@ def test_a_verdict_shows_itself_as_text_and_as_an_accessible_table():
     scopes = [a.get("scope") for t, a in page.tags if t == "th"]
     assert scopes == ["col"] * 7 + ["row"] * 4
     assert verdict._repr_mimebundle_() == {claims.VERDICT_MIME: verdict.words()}
-    assert verdict.words() == {
-        "claim": "joint-equals-separate", "statement": claims.CLAIMS[verdict.id].statement,
-        "paper": claims.CLAIMS[verdict.id].paper, "verdict": "holds", "text": verdict.text,
-    }  # fmt: skip
+    assert {"summary", "details"} <= {t for t, _ in page.tags}
+    assert page.text.startswith("Yes, here it holds. One model trained on P and Q")
+    assert "(the paper's claim: Section 3, Figure 3)" in page.text
+
+
+def test_words_carry_what_a_scoreboard_needs_and_are_json():
+    verdict = claims.check("joint-equals-separate", table(GOOD, **QUIET))
+    words = json.loads(json.dumps(verdict.words()))
+    claim = claims.CLAIMS[verdict.id]
+    assert words == verdict.words()
+    assert (words["statement"], words["paper"]) == (claim.statement, claim.paper)
+    assert (words["verdict"], words["pooled_verdict"]) == ("holds", "holds")
+    assert (words["control"], words["finding"]) == (False, "one network")
+    assert (words["count"], words["parts"]) == (2, "holds in both parts")
+    assert [p["metric"] for p in words["pooled"]] == list(claims.METRICS)
+    assert all(p["low"] < p["estimate"] < p["high"] for p in words["pooled"])
+    assert (words["needed"], words["printed"]) == ("", None)
+    assert words["anchor"] in verdict._repr_html_()
+
+
+def test_the_mean_weighs_each_part_the_same_and_does_not_decide():
+    # 30 subjects say so on contrast, 8 say the opposite on field.
+    good = table(GOOD, shift="contrast", subjects=30, **QUIET)
+    bad = table(changed("P+Q", "P", 0.80), shift="field", subjects=8, **QUIET)
+    verdict = claims.check("joint-equals-separate", pd.concat([good, bad]))
+    first, second = verdict.pooled
+    parts = [e.estimate for e in verdict.effects[::2]]
+    assert first.estimate == pytest.approx(np.mean(parts))
+    assert first.margin == pytest.approx(np.mean([e.margin for e in verdict.effects[::2]]))
+    assert second.metric == "ssim_foreground"
+    better = table(changed("P+Q", "Q", 0.99), shift="contrast", subjects=30, **QUIET)
+    verdict = claims.check("joint-equals-separate", pd.concat([better, bad]))
+    assert verdict.pooled_verdict == "holds"
+    assert verdict.verdict == "does not hold"
+    assert verdict._repr_html_().startswith('<div class="mrinb-verdict" id="claim-')
+    assert 'data-verdict="does not hold"' in verdict._repr_html_()
+
+
+def test_one_part_is_its_own_mean():
+    scores = table({"narrow": {"Q": 0.8}, "diverse": {"Q": 0.85}}, **QUIET)
+    verdict = claims.check("diverse-beats-narrow", scores)
+    for pooled, effect in zip(verdict.pooled, verdict.effects, strict=True):
+        assert pooled[1:4] == (effect.estimate, effect.low, effect.high)
+
+
+def test_where_one_score_is_undecided_so_is_the_claim_and_it_says_which():
+    scores = table(GOOD, **QUIET)
+    rows = (scores["pool"] == "P+Q") & (scores["target"] == "Q")
+    wobble = 0.08 * (scores["seed"] - 1)
+    scores["ssim_foreground"] += np.where(rows, wobble, 0.0)
+    verdict = claims.check("joint-equals-separate", scores)
+    assert verdict.verdict == "undecided"
+    assert verdict.parts == (
+        "holds in 1 of 2; undecided: on Q (holds on the whole image, undecided on the foreground)"
+    )
+    assert verdict.needed.startswith("At the effects seen, ")
+    assert verdict.needed in verdict._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        (("holds", "holds"), "holds"),
+        (("holds", "does not hold"), "depends on background"),
+        (("does not hold", "holds"), "depends on background"),
+        (("holds", "undecided"), "undecided"),
+        (("undecided", "does not hold"), "undecided"),
+        (("underpowered", "underpowered"), "underpowered"),
+        (("underpowered", "holds"), "underpowered"),
+    ],
+)
+def test_two_scores_make_one_verdict(words, word):
+    assert claims.agreed(words) == word
+
+
+def test_what_would_decide_is_said_only_where_it_is_undecided():
+    decided = claims.check("joint-equals-separate", table(GOOD, **QUIET))
+    assert decided.needed == "" and all(e.needed is None for e in decided.effects)
+    noisy = claims.check("joint-equals-separate", table(GOOD, seed_noise=0.02))
+    assert noisy.verdict == "undecided"
+    assert all(e.needed for e in noisy.effects if e.verdict == "undecided")
+    few = claims.check("joint-equals-separate", table(GOOD, seeds=(0,)))
+    assert few.needed == ""
+
+
+def test_what_the_paper_prints_stands_beside_the_mean():
+    verdict = claims.check("all-accelerations-help-unseen", accelerations(FOUR))
+    assert verdict.printed == pytest.approx(0.006)
+    assert "The paper prints +0.006." in verdict._repr_html_()
+    verdict = claims.check("all-accelerations-equal-separate", accelerations(FOUR))
+    assert verdict.printed == pytest.approx(-0.0005)
 
 
 def test_summary_has_one_row_a_verdict():
     verdicts = [claims.check(c, table(GOOD, **QUIET)) for c in ("shift-is-there",
                 "joint-equals-separate")]  # fmt: skip
     frame = claims.summary(verdicts)
-    assert list(frame["claim"]) == ["shift-is-there", "joint-equals-separate"]
+    assert list(frame["claim"]) == ["joint-equals-separate", "shift-is-there"]
+    assert list(frame["control"]) == [False, True]  # the paper's before ours
     assert list(frame["verdict"]) == ["holds", "holds"]
     assert list(claims.summary([]).columns) == list(frame.columns)
 
@@ -328,6 +349,25 @@ def test_every_claim_says_what_it_claims_and_how_it_is_judged():
     for claim in claims.CLAIMS.values():
         assert claim.statement.endswith(".") and claim.paper and claim.rule.startswith("holds if")
         assert claim.chapter in {"01", "03", "04", "A", "B", "C", "D"}
+        assert claim.finding in FINDINGS
+        assert claim.control == claim.paper.startswith("our control")
+
+
+def test_claims_are_in_the_book_s_order_and_their_ids_are_their_own():
+    chapters = [claim.chapter for claim in claims.CLAIMS.values()]
+    assert len(chapters) == 38
+    assert chapters == sorted(chapters)
+    taken = next(iter(claims.CLAIMS.values()))
+    with pytest.raises(MrinbError, match="two claims are called 'diverse-beats-narrow'"):
+        register.register(replace(taken, paper="elsewhere"))
+
+
+def test_labels_stand_for_what_a_claim_compares():
+    for claim in claims.CLAIMS.values():
+        if not callable(claim.compared) and not claim.lines:
+            asked = claim.compared if isinstance(claim.compared[0], tuple) else (claim.compared,)
+            names = {n for c in asked for n in (c.a, c.b, c.on, *(c.severity or ()))}
+            assert set(claim.labels.values()) <= names, claim.id
 
 
 FOLDS = ("2-fold", "4-fold", "8-fold", "16-fold")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from lines_data import table
 
-from mrinb.stats import claims
+from mrinb.chapters import robustness
+from mrinb.stats import bootstrap, claims
 
 UNET = {"unet": (0, 1, 2)}
 ALL = {"unet": (0, 1, 2), "vit": (0,), "varnet": (0,)}
@@ -14,7 +15,6 @@ QUIET = {"own": 0.001, "subject": 0.002}
 
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
-    monkeypatch.setattr(bootstrap, "REPLICATES", 300)
     monkeypatch.setattr(bootstrap, "REPLICATES", 300)
 
 
@@ -94,15 +94,25 @@ def test_too_few_seeds_or_subjects_are_underpowered():
     ],
 )
 def test_nguyen_s_cases(diverse, others, case):
-    (found,) = claims.cases(scores(diverse=diverse, others=others, models=ALL))
+    (found,) = robustness.cases(scores(diverse=diverse, others=others, models=ALL))
     assert (found.shift, found.model, found.case) == ("s", "unet", case)
     assert found.text.startswith(case)
 
 
 def test_cases_of_every_shift_and_what_keeps_one_from_being_decided():
     both = pd.concat([scores(others=-0.1), scores(others=-0.1, shift="t", models={"unet": (0,)})])
-    found = claims.cases_table(both)
+    found = robustness.cases_table(both)
     assert dict(zip(found["shift"], found["case"], strict=True)) == {
         "s": "(i)", "t": "underpowered",
     }  # fmt: skip
-    assert claims.cases_table(scores()).empty
+    assert robustness.cases_table(scores()).empty
+
+
+def test_the_mean_of_lines_is_over_shifts_with_the_seeds_they_share():
+    both = pd.concat(
+        [scores(shift="s", own=0.01), scores(shift="t", diverse=0.09, own=0.01)], ignore_index=True
+    )
+    verdict = claims.check("effective-robustness", both)
+    parts = [e.estimate for e in verdict.effects[::2]]
+    assert verdict.pooled[0].estimate == pytest.approx(np.mean(parts))
+    assert verdict.pooled[0].low < verdict.pooled[0].estimate < verdict.pooled[0].high

@@ -44,7 +44,7 @@ def test_points_are_means_of_last_test_scores_on_tested_distributions():
     table = ranks.points(similarities(NEAR), scores(GOOD))
     assert table["similarity"].tolist() == pytest.approx(NEAR)
     assert table["score"].tolist() == pytest.approx(GOOD)
-    assert table["spread"].tolist() == pytest.approx([0.001] * 8)
+    assert table["deviation"].tolist() == pytest.approx([0.001] * 8)
     assert table.loc[table["contains"], "pool"].tolist() == ["P+Q", "Q"]
 
 
@@ -97,7 +97,10 @@ def test_unions_and_pools_with_q_cannot_carry_the_claim():
 
 def test_the_claim_needs_both_scores_both_rules_and_enough_of_all():
     mixed = [0.75, 0.71, 0.8, 0.72, 0.7, 0.85, 0.9, 0.91]
-    assert claim(similarities(NEAR), GOOD, foreground=mixed).verdict == "depends on background"
+    assert claim(similarities(NEAR), GOOD, foreground=mixed).verdict == "undecided"
+    opposite = [0.8, 0.74, 0.75, 0.72, 0.7, 0.85, 0.9, 0.91]
+    both = claim(similarities(NEAR), GOOD, foreground=opposite)
+    assert both.verdict == "depends on background"
     near = similarities(NEAR)
     swapped = near["rule"] == ranks.SAME
     near.loc[swapped, "similarity"] = -near.loc[swapped, "similarity"]
@@ -109,3 +112,28 @@ def test_the_claim_needs_both_scores_both_rules_and_enough_of_all():
     assert found.verdict == "underpowered"
     with pytest.raises(MrinbError, match=r"give similarities=lab\.similarity"):
         claims.check("similarity-ranks-as-ssim", scores(GOOD))
+
+
+def test_the_mean_of_both_rules_is_tested_with_the_same_shuffles():
+    verdict = claim(similarities(NEAR), [0.7, 0.72, 0.71, 0.8, 0.75, 0.82, 0.9, 0.91])
+    rho = [e.estimate for e in verdict.effects[::2]]
+    assert verdict.pooled[0].estimate == pytest.approx(np.mean(rho))
+    # Both rules rank alike here, so that the mean is told from chance as each of them is.
+    assert verdict.pooled[0].low == pytest.approx(verdict.effects[0].low)
+    x, y = np.arange(6.0), np.array([0.0, 1, 2, 3, 5, 4])
+    once, mixed = ranks.correlation(x, y), ranks.together([(x, y), (x, -y)])
+    assert ranks.together([(x, y), (x, y)]) == once
+    assert mixed.rho == 0 and mixed.p == 1
+
+
+def test_what_would_decide_a_correlation_is_more_distributions():
+    verdict = claim(similarities(NEAR), [0.75, 0.71, 0.74, 0.76, 0.77, 0.82, 0.9, 0.91])
+    assert verdict.verdict == "undecided"
+    assert "single distributions would decide it" in verdict.needed
+
+
+def test_pools_that_one_of_several_lacks_are_left_out_of_its_shuffles():
+    x = np.arange(7.0)
+    found = ranks.together([(x, x), (x[:5], x[:5])])
+    assert found.rho == pytest.approx(1) and found.pools == 5
+    assert 0 < found.p < ranks.correlation(x[:5], x[:5]).p
