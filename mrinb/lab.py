@@ -21,6 +21,7 @@ import pandas as pd
 from mrinb import exhibits, parameters
 from mrinb.catalogue import DISTRIBUTIONS, EVERY
 from mrinb.chapters.regularisation import experiment as regularisation
+from mrinb.comparison import CompareData, View
 from mrinb.compute import runner
 from mrinb.compute.context import PUBLISHED, Context, cache_dir
 from mrinb.compute.specs import Spec
@@ -54,7 +55,7 @@ from mrinb.specs import (
     Split,
     TrainSpec,
 )
-from mrinb.widgets import CompareData, ToyData, View
+from mrinb.widgets import ToyData
 
 COMMON = {
     "profile": "str", "data_root": "str", "store": "str", "device": "str",

@@ -1,6 +1,7 @@
 """Interactive figures that work live in Jupyter and, without a kernel, in the built book."""
 
-from mrinb.widgets.compare import CompareData, Comparer, View
+from mrinb.comparison import CompareData, View
+from mrinb.widgets.compare import Comparer
 from mrinb.widgets.mask_explorer import MaskExplorer
 from mrinb.widgets.scatter import Line, Point, Scatter, ScatterData
 from mrinb.widgets.toy import Toy, ToyData
