@@ -3,7 +3,8 @@
 from mrinb.comparison import CompareData, View
 from mrinb.widgets.compare import Comparer
 from mrinb.widgets.mask_explorer import MaskExplorer
-from mrinb.widgets.scatter import Line, Point, Scatter, ScatterData
+from mrinb.widgets.scatter import Scatter
+from mrinb.widgets.scatter_points import Line, Point, ScatterData
 from mrinb.widgets.toy import Toy, ToyData
 
 __all__ = [
