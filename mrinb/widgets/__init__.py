@@ -2,6 +2,7 @@
 
 from mrinb.comparison import CompareData, View
 from mrinb.widgets.compare import Comparer
+from mrinb.widgets.host import live
 from mrinb.widgets.mask_explorer import MaskExplorer
 from mrinb.widgets.scatter import Scatter
 from mrinb.widgets.scatter_points import Line, Point, ScatterData
@@ -18,4 +19,5 @@ __all__ = [
     "Toy",
     "ToyData",
     "View",
+    "live",
 ]

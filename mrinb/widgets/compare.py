@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,16 +34,33 @@ from mrinb.widgets.host import (
 
 GAINS = (2, 5, 10, 20)
 
+TINTS = {
+    "P": "P",
+    "Q": "Q",
+    "P+Q": "both",
+    "half of P+Q": "half",
+    "narrow": "narrow",
+    "diverse": "P",
+    "diverse, same size": "same-size",
+    "P_best": "narrow",
+    "P, size of P_best": "same-size",
+}
+"""Colour of each training pool by its id, as in the book's figures; the style sheet has them."""
+OTHER_TINTS = 4  # for pools that have no role in the paper
+
 
 class Comparer(StoredWidget):
     """Compare reconstructions across training pools, models and test distributions.
 
     Args:
-        exhibit: the images and scores.
-        **initial: first values of the state: ``left``, ``right`` (a pool's id, ``"ground-truth"``
-            or ``"zero-filled"``), ``model``, ``view`` (its name or number), ``slice_index``,
-            ``divider``, ``error_map``, ``gain``, ``smooth``, ``zoom``, and ``name``, under which
-            the state stands in the page's address.
+        data: the images and scores; several by name (such as one a shift) get a menu of their
+            names, and pools, models and views are those of the one that is shown.
+        menu: what that menu is called.
+        **initial: first values of the state: ``title``, ``left``, ``right`` (a pool's id,
+            ``"ground-truth"`` or ``"zero-filled"``), ``model``, ``view`` (its name or number),
+            ``slice_index``, ``divider``, ``error_map``, ``gain``, ``smooth``, ``zoom``; ``show``,
+            which of several is seen first; and ``name``, under which the state stands in the
+            page's address.
 
     Views beyond the first, and models beyond the chosen one, go to sidecars where the environment
     names a place for them (see `Sidecars`); else they are in the page.
@@ -66,31 +84,37 @@ class Comparer(StoredWidget):
     x = shared(traitlets.Float(0.5))
     y = shared(traitlets.Float(0.5))
 
-    def __init__(self, exhibit: CompareData, **initial: Any) -> None:
-        exhibit.check()
-        state = first_state(exhibit, initial)
-        self._data = exhibit
+    def __init__(
+        self, data: CompareData | Mapping[str, CompareData], menu: str = "Shift", **initial: Any
+    ) -> None:
+        groups = {"": data} if isinstance(data, CompareData) else dict(data)
+        if not groups:
+            raise MrinbError("a comparer needs at least one CompareData")
+        for group in groups.values():
+            group.check()
+        state = first_state(groups, initial)
+        self._views = [(group, view) for group in groups.values() for view in group.views]
         first = (state["view"], state["model"])
-        state["exhibit"] = pack(exhibit, Sidecars.from_environment(), first)
+        state["exhibit"] = pack(groups, menu, Sidecars.from_environment(), first)
         super().__init__(**state)
 
     def still(self) -> str:
         """Return the picture shown where no script runs: both sides, the divider in the middle."""
-        view = self._data.views[self.view]
+        data, view = self._views[self.view]
         left, right = (side_image(view, self.model, side) for side in (self.left, self.right))
         middle = view.target.shape[2] // 2
         both = np.concatenate([left[..., :middle], right[..., middle:]], axis=2)
         index = slice(self.slice_index, self.slice_index + 1)
         image = upright(to_uint8(both[index], view.white()[index]))[0]
-        words = [self._words(view, side) for side in (self.left, self.right)]
+        words = [self._words(data, view, side) for side in (self.left, self.right)]
         alt = (
             f"{view.name}, slice {self.slice_index + 1}, {self.model}. "
             f"Left half: {words[0]}. Right half: {words[1]}."
         )
         return figure_html(preview_png(image), alt, 480, "; ".join([alt, *view.notes]))
 
-    def _words(self, view: View, side: str) -> str:
-        label = side_label(self._data, side)
+    def _words(self, data: CompareData, view: View, side: str) -> str:
+        label = side_label(data, side)
         scores = view.scores.get((self.model, side))
         if scores is None:
             return label
@@ -121,19 +145,23 @@ def side_image(view: View, model: str, side: str) -> np.ndarray:
     return view.zero_filled if side == ZERO_FILLED else view.images[model, side]
 
 
-def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]:
+def first_state(groups: Mapping[str, CompareData], initial: Mapping[str, Any]) -> dict[str, Any]:
     """Return valid first values of the state, what is not given filled in.
 
     Args:
-        data: the exhibit.
+        groups: the exhibits by name.
         initial: what the caller wants.
 
     Raises:
         MrinbError: naming what does not exist, and what does.
     """
+    wanted = dict(initial)
+    show = one_of("exhibit", wanted.pop("show", next(iter(groups))), groups)
+    data = groups[show]
     pools, views = list(data.pools), [view.name for view in data.views]
     state: dict[str, Any] = {
         "name": "cmp",
+        "title": "",
         "left": pools[0],
         "right": pools[1] if len(pools) > 1 else GROUND_TRUTH,
         "model": data.models[0],
@@ -141,7 +169,7 @@ def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]
         "slice_index": 0,
     }
     valid = [*state, "divider", "error_map", "gain", "smooth", "zoom", "x", "y"]
-    for key, value in initial.items():
+    for key, value in wanted.items():
         one_of("comparer setting", key, valid)
         state[key] = value
     for side in ("left", "right"):
@@ -156,40 +184,67 @@ def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]
         raise MrinbError(f"slice_index {state['slice_index']} does not exist: there are {slices}")
     if state.get("gain", GAINS[0]) not in GAINS:
         raise MrinbError(f"gain must be one of {', '.join(map(str, GAINS))}")
+    before = itertools.takewhile(lambda name: name != show, groups)
+    state["view"] += sum(len(groups[name].views) for name in before)
     return state
 
 
-def pack(data: CompareData, sidecars: Sidecars | None, first: tuple[int, str]) -> dict[str, Any]:
-    """Return the exhibit as the browser gets it.
+def pack(
+    groups: Mapping[str, CompareData],
+    menu: str,
+    sidecars: Sidecars | None,
+    first: tuple[int, str],
+) -> dict[str, Any]:
+    """Return the exhibits as the browser gets them.
 
     Args:
-        data: the exhibit.
+        groups: the exhibits by name.
+        menu: what the menu of them is called.
         sidecars: where pieces beyond the first view and model go; None keeps them in the page.
-        first: the view's number and the model that are seen first.
+        first: the number of the view, among all of them, and the model that are seen first.
     """
+    views: list[dict[str, Any]] = []
+    for number, (name, data) in enumerate(groups.items()):
+        for view in data.views:
+            shown = first[1] if len(views) == first[0] else None
+            key = f"{name}: {view.name}" if name else view.name
+            packed = pack_view(data, view, sidecars, shown)
+            views.append({**packed, "group": number, "key": key})
     return {
-        "pools": [{"id": id_, "label": label} for id_, label in data.pools.items()],
-        "models": list(data.models),
-        "gains": list(GAINS),
-        "views": [
-            pack_view(data, number, sidecars, first[1] if number == first[0] else None)
-            for number in range(len(data.views))
+        "menu": menu,
+        "groups": [
+            {"label": name, "pools": pack_pools(data.pools), "models": list(data.models)}
+            for name, data in groups.items()
         ],
+        "gains": list(GAINS),
+        "views": views,
     }
 
 
+def pack_pools(pools: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the training pools as the browser gets them, each with a colour.
+
+    Args:
+        pools: label by id.
+    """
+    free = itertools.cycle(f"other-{i}" for i in range(OTHER_TINTS))
+    return [
+        {"id": id_, "label": label, "tint": TINTS.get(id_) or next(free)}
+        for id_, label in pools.items()
+    ]
+
+
 def pack_view(
-    data: CompareData, number: int, sidecars: Sidecars | None, shown: str | None
+    data: CompareData, view: View, sidecars: Sidecars | None, shown: str | None
 ) -> dict[str, Any]:
     """Return one view as the browser gets it.
 
     Args:
         data: the exhibit.
-        number: which view.
+        view: the view.
         sidecars: where pieces that are not seen first go, or None.
         shown: the model seen first, or None where another view is.
     """
-    view = data.views[number]
     white = view.white()
 
     def place(sheets: dict[str, str], inline: bool) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class Scatter(StoredWidget):
         data: the points, their images and the fitted lines.
         **initial: first values of the state: ``picked`` and ``pinned`` (a point's number or key;
             None pins nothing), ``hidden`` (names of training sets, models, sizes, or ``"early"``
-            for all checkpoints but the last), ``error_map``, ``gain``, ``large``, and ``name``,
-            under which the state stands in the page's address.
+            for all checkpoints but the last), ``error_map``, ``gain``, ``large``, ``title``, and
+            ``name``, under which the state stands in the page's address.
 
     Without ``picked`` and ``pinned``, a full training on P is picked, beside one on the baseline,
     of the seed whose gain on Q is the median.
@@ -104,7 +104,13 @@ def first_state(data: ScatterData, initial: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         MrinbError: naming what does not exist, and what does.
     """
-    state: dict[str, Any] = {"name": "scatter", "picked": None, "pinned": None, "hidden": ()}
+    state: dict[str, Any] = {
+        "name": "scatter",
+        "title": "",
+        "picked": None,
+        "pinned": None,
+        "hidden": (),
+    }
     for key, value in initial.items():
         one_of("scatter setting", key, [*state, "error_map", "gain", "large"])
         state[key] = value

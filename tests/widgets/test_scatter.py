@@ -22,7 +22,7 @@ PINNED = "P_best/U-net/full/seed 0/epoch 30"
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    for name in ("MRINB_BOOK", "MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
+    for name in ("MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
