@@ -15,6 +15,7 @@ import pandas as pd
 
 from mrinb import exhibits, parameters
 from mrinb.catalogue import EVERY
+from mrinb.comparison import CompareData, pool_name, view_of
 from mrinb.compute import runner
 from mrinb.compute.context import Context
 from mrinb.compute.specs import Spec
@@ -22,7 +23,6 @@ from mrinb.compute.store import Entry, seed_of
 from mrinb.compute.used import digest, record
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
-from mrinb.exhibits import Pictures
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, Profile, profile
 from mrinb.recipes import RECIPES, pool_slices
@@ -31,7 +31,6 @@ from mrinb.recon.training import VERSION as TRAINER_VERSION
 from mrinb.runs import ZERO_FILLED, Best, Panel, Runs, joined_note, labelled
 from mrinb.shifts import Shift
 from mrinb.specs import Coil, DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, TrainSpec
-from mrinb.widgets import CompareData, View
 
 ALL_MODELS = "all"
 
@@ -417,13 +416,13 @@ class Lab:
         words = self.words(specs)
         model = NETWORKS[runs.model]
         views = [
-            _view(
+            view_of(
                 d, split, model, arrays[references[d]],
                 {label: arrays[pictures[d, label]] for label in labels}, words,
             )
             for d in tests
         ]  # fmt: skip
-        names = {label: _pool_label(label, runs) for label in labels}
+        names = {label: pool_name(label, runs) for label in labels}
         return CompareData(pools=names, models=[model], views=views)
 
     def panel(
@@ -513,40 +512,3 @@ class Lab:
 def _check_model(name: str, valid: Iterable[str] = NETWORKS) -> None:
     if name not in NETWORKS:
         raise unknown("model", name, valid)
-
-
-def _pool_label(label: str, runs: Runs) -> str:
-    """A pool's name for a menu: its string form where that is short."""
-    pool = runs.pools[label]
-    text = str(pool) if 1 < len(str(pool)) < 30 else f"{len(pool.distributions)} distributions"
-    return f"{label}: {text} ({runs.slices[label]} slices)"
-
-
-def _view(
-    name: str,
-    split: str,
-    model: str,
-    reference: Mapping[str, np.ndarray],
-    pictures: Mapping[str, Mapping[str, np.ndarray]],
-    words: str,
-) -> View:
-    def floats(images: np.ndarray) -> np.ndarray:
-        return Pictures(images, reference["white"]).floats()
-
-    def scores(arrays: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
-        pairs = zip(arrays["ssim"], arrays["psnr"], strict=True)
-        return [{"ssim": float(s), "psnr": float(p)} for s, p in pairs]
-
-    return View(
-        label=EVERY[name].label,
-        split=split,
-        images={(model, label): floats(a["image"]) for label, a in pictures.items()},
-        target=floats(reference["target"]),
-        zero_filled=floats(reference["zero_filled"]),
-        scores={
-            (model, ZERO_FILLED): scores(reference),
-            **{(model, label): scores(a) for label, a in pictures.items()},
-        },
-        vmax=reference["white"].tolist(),
-        notes=[f"{words}; effective acceleration {np.mean(reference['effective']):.2f}"],
-    )

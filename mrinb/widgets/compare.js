@@ -140,13 +140,29 @@ function render({ model, el }) {
   const exhibit = model.get("exhibit");
   const books = library(exhibit);
   const slice = slicer();
-  const labels = { ...Object.fromEntries(exhibit.pools.map(({ id, label }) => [id, label])), ...FIXED };
-  const sides = [...exhibit.pools.map(({ id }) => id), ...Object.keys(FIXED)];
+  const { groups, views } = exhibit; // one group a shift, say: pools, models and views that belong together
+  const several = groups.length > 1;
+  const groupOf = (view) => groups[views[view].group];
+  const sidesOf = ({ pools }) => [...pools.map(({ id }) => id), ...Object.keys(FIXED)];
+  const labelOf = ({ pools }, id) => FIXED[id] ?? pools.find((pool) => pool.id === id).label;
+  const tintOf = ({ pools }, id) => pools.find((pool) => pool.id === id)?.tint ?? "fixed";
+  const every = (key) => groups.flatMap((group) => key(group)); // what an address may name
+  /** The state, with what another group's pools and models do not have replaced by the first. */
+  const current = () => {
+    const view = model.get("view");
+    const group = groupOf(view);
+    const among = (wanted, valid, instead) => (valid.includes(wanted) ? wanted : instead);
+    const [left, right] = SIDES.map((side, i) =>
+      among(model.get(side), sidesOf(group), group.pools[Math.min(i, group.pools.length - 1)].id),
+    );
+    const slice_index = Math.min(model.get("slice_index"), views[view].slices - 1);
+    return { view, group, left, right, model: among(model.get("model"), group.models, group.models[0]), slice_index };
+  };
   const set = (key) => (value) => change(model, { [key]: value });
 
   // controls above the image
   const choose = Object.fromEntries(
-    SIDES.map((side) => [side, select(sides.map((id) => [id, labels[id]]), set(side))]),
+    SIDES.map((side) => [side, select([], set(side))]),
   );
   const swap = h(
     "button",
@@ -155,19 +171,28 @@ function render({ model, el }) {
       class: "mrinb-swap",
       "aria-label": "Swap left and right",
       title: "Swap left and right",
-      onclick: () => change(model, { left: model.get("right"), right: model.get("left") }),
+      onclick: () => change(model, { left: current().right, right: current().left }),
     },
     "⇄",
   );
-  const chooseModel = select(exhibit.models.map((name) => [name, name]), set("model"));
-  const chooseView = select(
-    exhibit.views.map((view, i) => [i, view.name]),
-    (value) => {
-      const view = +value;
-      const last = exhibit.views[view].slices - 1;
-      change(model, { view, slice_index: Math.min(model.get("slice_index"), last) });
-    },
+  const chooseModel = select([], set("model"));
+  const showView = (view) =>
+    change(model, { view, slice_index: Math.min(model.get("slice_index"), views[view].slices - 1) });
+  const chooseView = select([], (value) => showView(+value));
+  const chooseGroup = select(
+    groups.map(({ label }, i) => [i, label]),
+    (value) => showView(views.findIndex(({ group }) => group === +value)),
   );
+  /** Menus of what the group has, filled anew when another group is shown. */
+  let filled = null;
+  const fill = (group) => {
+    if (filled === group) return;
+    filled = group;
+    const put = (node, options) => node.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
+    for (const side of SIDES) put(choose[side], sidesOf(group).map((id) => [id, labelOf(group, id)]));
+    put(chooseModel, group.models.map((name) => [name, name]));
+    put(chooseView, [...views.entries()].filter(([, view]) => groups[view.group] === group).map(([i, view]) => [i, view.name]));
+  };
 
   // the viewer
   const scores = Object.fromEntries(
@@ -199,6 +224,7 @@ function render({ model, el }) {
 
   const scrub = range(1, 1, 1, (value) => set("slice_index")(value - 1));
   const scrubbed = h("output");
+  const scrubber = h("div", { class: "mrinb-slice" }, field("Slice", scrub, scrubbed));
   const smooth = checkbox("Smooth", set("smooth"));
   const error = checkbox("Error map", set("error_map"));
   const gain = select(exhibit.gains.map((value) => [value, `× ${value}`]), (value) => set("gain")(+value));
@@ -225,7 +251,7 @@ function render({ model, el }) {
     }, 1600);
   };
   const geometry = (zoom) => {
-    const { width, height } = exhibit.views[model.get("view")];
+    const { width, height } = views[model.get("view")];
     const boxWidth = stage.clientWidth;
     const boxHeight = stage.clientHeight;
     const one = Math.min(boxWidth / width, boxHeight / height) * zoom;
@@ -243,7 +269,7 @@ function render({ model, el }) {
     h(
       "div",
       { class: "mrinb-tools" },
-      h("div", { class: "mrinb-slice" }, field("Slice", scrub, scrubbed)),
+      scrubber,
       h(
         "div",
         { class: "mrinb-zoom", role: "group", "aria-label": "Zoom" },
@@ -276,17 +302,20 @@ function render({ model, el }) {
         "|image − ground truth| have 8 bits: for looking only.",
     ),
   );
+  const paper = printed();
   const label = `Compare reconstructions: ${model.get("name")}`; // several in a page are told apart
-  const root = h("section", { class: "mrinb-widget mrinb-compare", "aria-label": label });
+  const root = widgetRoot("compare", label, model);
   root.append(
     h(
       "div",
       { class: "mrinb-controls" },
       h("div", { class: "mrinb-pair" }, field("Left", choose.left), swap, field("Right", choose.right)),
+      several ? field(exhibit.menu, chooseGroup) : null,
       field("Model", chooseModel),
       field("Test data", chooseView),
     ),
     viewer,
+    paper,
     notes,
   );
   el.append(root);
@@ -296,23 +325,23 @@ function render({ model, el }) {
       key: side,
       trait: side,
       always: true,
-      write: String,
-      read: (text) => (sides.includes(text) ? text : undefined),
+      write: () => current()[side],
+      read: (text) => (every(sidesOf).includes(text) ? text : undefined),
     })),
     {
       key: "model",
       trait: "model",
       always: true,
-      write: String,
-      read: (text) => (exhibit.models.includes(text) ? text : undefined),
+      write: () => current().model,
+      read: (text) => (every(({ models }) => models).includes(text) ? text : undefined),
     },
     {
       key: "test",
       trait: "view",
       always: true,
-      write: (value) => exhibit.views[value].name,
+      write: (value) => views[value].key,
       read: (text) => {
-        const at = exhibit.views.findIndex((view) => view.name === text);
+        const at = views.findIndex((view) => view.key === text);
         return at < 0 ? undefined : at;
       },
     },
@@ -322,7 +351,7 @@ function render({ model, el }) {
       always: true,
       write: (value) => String(value + 1),
       read: (text) => {
-        const last = exhibit.views[model.get("view")].slices - 1;
+        const last = views[model.get("view")].slices - 1;
         return Number.isInteger(+text) ? clamp(+text - 1, 0, last) : undefined;
       },
     },
@@ -343,30 +372,36 @@ function render({ model, el }) {
   root.append(h("div", { class: "mrinb-foot" }, help, copyButton(address)));
 
   function say() {
-    const { view, model: name, slice_index: index } = current();
-    const shown = exhibit.views[view];
-    const found = SIDES.map((side) => shown.scores[name]?.[model.get(side)]?.[index]);
+    const now = current();
+    const { view, group, model: name, slice_index: index } = now;
+    const shown = views[view];
+    fill(group);
+    const found = SIDES.map((side) => shown.scores[name]?.[now[side]]?.[index]);
     SIDES.forEach((side, i) => {
       const [ssim, psnr] = found[i] ?? [];
       const other = found[1 - i] ?? [];
-      const id = model.get(side);
+      const id = now[side];
       const put = scores[side];
-      put.name.textContent = labels[id];
+      put.name.textContent = labelOf(group, id);
       put.ssim.textContent = found[i] ? `SSIM ${fixed(ssim, 3)}` : id === "ground-truth" ? "reference" : "";
       put.psnr.textContent = found[i] ? `PSNR ${fixed(psnr, 1)} dB` : "";
       put.ssim.classList.toggle("mrinb-best", ssim > other[0]);
       put.psnr.classList.toggle("mrinb-best", psnr > other[1]);
+      root.style.setProperty(`--${side}`, `var(--tint-${tintOf(group, id)})`);
     });
+    const words = `${shown.name}, slice ${index + 1}, ${name}${model.get("error_map") ? ", error maps" : ""}`;
+    paper.textContent = (several ? `${exhibit.menu}: ${group.label}. ` : "") + words;
     canvas.setAttribute(
       "aria-label",
-      `${shown.name}, slice ${index + 1}, ${name}${model.get("error_map") ? ", error maps" : ""}: ` +
-        `left ${labels[model.get("left")]}, right ${labels[model.get("right")]}`,
+      `${words}: left ${labelOf(group, now.left)}, right ${labelOf(group, now.right)}`,
     );
     notes.textContent = shown.notes.join(" · ");
+    scrubber.hidden = shown.slices === 1;
     scrub.max = shown.slices;
     scrub.value = index + 1;
     scrubbed.textContent = `${index + 1} / ${shown.slices}`;
-    for (const side of SIDES) choose[side].value = model.get(side);
+    for (const side of SIDES) choose[side].value = now[side];
+    chooseGroup.value = shown.group;
     chooseModel.value = name;
     chooseView.value = view;
     smooth.input.checked = model.get("smooth");
@@ -384,14 +419,10 @@ function render({ model, el }) {
     stage.classList.toggle("mrinb-zoomed", zoom > 1);
   }
 
-  const current = () => ({
-    view: model.get("view"),
-    model: model.get("model"),
-    slice_index: model.get("slice_index"),
-  });
-
   function paint() {
-    const { view, model: name, slice_index: index } = current();
+    if (!laidOut(canvas, update)) return;
+    const now = current();
+    const { view, model: name, slice_index: index } = now;
     const pieces = books.pieces(view, name);
     const context = fit(canvas);
     context.fillStyle = "#000";
@@ -400,7 +431,7 @@ function render({ model, el }) {
     if (!hinting) message.hidden = true;
     stage.removeAttribute("aria-busy");
 
-    const shown = exhibit.views[view];
+    const shown = views[view];
     const one = Math.min(canvas.width / shown.width, canvas.height / shown.height) * model.get("zoom");
     const [width, height] = [shown.width * one, shown.height * one];
     const [x, y] = [canvas.width / 2 - model.get("x") * width, canvas.height / 2 - model.get("y") * height];
@@ -410,7 +441,7 @@ function render({ model, el }) {
     context.imageSmoothingEnabled = model.get("smooth");
     context.imageSmoothingQuality = "high";
     for (const side of SIDES) {
-      const id = model.get(side);
+      const id = now[side];
       const key = JSON.stringify([view, name, id, index, gainNow]);
       const from = { sheet: books.sheet(pieces, id), index };
       const picture = slice(key, from, { sheet: target, index }, shown, gainNow);
@@ -428,7 +459,7 @@ function render({ model, el }) {
   function wait(view, pieces) {
     clearTimeout(hinting);
     hinting = 0;
-    const { name } = exhibit.views[view];
+    const { name } = views[view];
     const words = [name, name, "choose other test data"];
     awaitImages(stage, message, books.ask(pieces), words, update);
   }
@@ -438,16 +469,15 @@ function render({ model, el }) {
     paint();
   });
   model.on("change", update);
-  const resized = new ResizeObserver(update);
-  resized.observe(stage);
+  const unwatch = watch(stage, update);
   update();
-  books.ask(books.pieces(model.get("view"), model.get("model"))).then(
+  books.ask(books.pieces(current().view, current().model)).then(
     () => setTimeout(books.warm, 50),
     () => {},
   );
   return () => {
     model.off("change", update);
-    resized.disconnect();
+    unwatch();
   };
 }
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import traitlets
 
+from mrinb.comparison import (
+    FIXED_SIDES,
+    GROUND_TRUTH,
+    ZERO_FILLED,
+    CompareData,
+    Score,
+    View,
+)
 from mrinb.errors import MrinbError
 from mrinb.widgets.host import (
     Sidecars,
@@ -24,127 +32,35 @@ from mrinb.widgets.host import (
     upright,
 )
 
-GROUND_TRUTH = "ground-truth"
-ZERO_FILLED = "zero-filled"
-FIXED_SIDES = {GROUND_TRUTH: "Ground truth", ZERO_FILLED: "Zero-filled"}
 GAINS = (2, 5, 10, 20)
 
-Score = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class View:
-    """What can be seen of one test distribution.
-
-    Attributes:
-        label: the test distribution's name, as readers see it.
-        split: which split the slices are from, such as ``"test"``.
-        images: reconstructions by (model, training pool), each float ``(slices, height, width)``,
-            upside down as fastMRI stores them.
-        target: the ground truth, ``(slices, height, width)``.
-        zero_filled: the zero-filled images, ``(slices, height, width)``.
-        scores: by (model, training pool) and, where known, (model, ``"zero-filled"``), one mapping
-            with ``ssim`` and ``psnr`` (dB) a slice, computed from the float images.
-        vmax: the value shown white, one a slice; the target's largest where not given.
-        notes: where the pictures come from: simulated or real, profile, seeds, key.
-    """
-
-    label: str
-    split: str
-    images: Mapping[tuple[str, str], np.ndarray]
-    target: np.ndarray
-    zero_filled: np.ndarray
-    scores: Mapping[tuple[str, str], Sequence[Score]]
-    vmax: Sequence[float] | None = None
-    notes: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        """Label and split, as listed and as written in a page's address."""
-        return f"{self.label} ({self.split})"
-
-    def white(self) -> np.ndarray:
-        """Return the value shown white in each slice, shape ``(slices,)``."""
-        if self.vmax is None:
-            return self.target.reshape(len(self.target), -1).max(axis=1)
-        return np.asarray(self.vmax, dtype=float)
-
-
-@dataclass(frozen=True)
-class CompareData:
-    """Everything a comparer shows.
-
-    Attributes:
-        pools: label by id of the training pools, in the order they are listed.
-        models: the models' names; every view has an image for each of them and each pool.
-        views: one a test distribution and split.
-    """
-
-    pools: Mapping[str, str]
-    models: Sequence[str]
-    views: Sequence[View] = field(default_factory=list)
-
-    def check(self) -> None:
-        """Refuse what could not be shown, before anything is drawn.
-
-        Raises:
-            MrinbError: naming the view and what is wrong with it.
-        """
-        if not self.pools or not self.models or not self.views:
-            raise MrinbError("a comparer needs at least one pool, one model and one view")
-        for reserved in FIXED_SIDES.keys() & self.pools.keys():
-            raise MrinbError(f"{reserved!r} cannot be a pool's id: the comparer uses it itself")
-        names = [view.name for view in self.views]
-        for name in names:
-            if names.count(name) > 1:
-                raise MrinbError(f"two views are called {name!r}: give them other labels or splits")
-        for view in self.views:
-            check_view(view, self.models, self.pools)
-
-
-def check_view(view: View, models: Sequence[str], pools: Mapping[str, str]) -> None:
-    """Refuse a view whose arrays or scores do not fit together.
-
-    Args:
-        view: the view.
-        models: the models it must have images of.
-        pools: the pools it must have images of.
-
-    Raises:
-        MrinbError: naming the view and what is wrong with it.
-    """
-    shape = view.target.shape
-    if len(shape) != 3 or 0 in shape:
-        raise MrinbError(f"view {view.name!r}: target must be (slices, height, width), not {shape}")
-    arrays = {"zero_filled": view.zero_filled}
-    for model in models:
-        for pool in pools:
-            if (model, pool) not in view.images:
-                raise MrinbError(f"view {view.name!r} has no image for ({model!r}, {pool!r})")
-            if len(view.scores.get((model, pool), ())) != shape[0]:
-                raise MrinbError(
-                    f"view {view.name!r} needs {shape[0]} scores for ({model!r}, {pool!r})"
-                )
-            arrays[f"image ({model}, {pool})"] = view.images[model, pool]
-    for what, array in {"target": view.target, **arrays}.items():
-        if array.shape != shape:
-            raise MrinbError(f"view {view.name!r}: {what} is {array.shape}, the target {shape}")
-        if not np.isfinite(array).all():
-            raise MrinbError(f"view {view.name!r}: {what} contains NaN or infinity")
-    white = view.white()
-    if white.shape != shape[:1] or not (white > 0).all():
-        raise MrinbError(f"view {view.name!r}: vmax must be {shape[0]} positive numbers")
+TINTS = {
+    "P": "P",
+    "Q": "Q",
+    "P+Q": "both",
+    "half of P+Q": "half",
+    "narrow": "narrow",
+    "diverse": "P",
+    "diverse, same size": "same-size",
+    "P_best": "narrow",
+    "P, size of P_best": "same-size",
+}
+"""Colour of each training pool by its id, as in the book's figures; the style sheet has them."""
+OTHER_TINTS = 4  # for pools that have no role in the paper
 
 
 class Comparer(StoredWidget):
     """Compare reconstructions across training pools, models and test distributions.
 
     Args:
-        exhibit: the images and scores.
-        **initial: first values of the state: ``left``, ``right`` (a pool's id, ``"ground-truth"``
-            or ``"zero-filled"``), ``model``, ``view`` (its name or number), ``slice_index``,
-            ``divider``, ``error_map``, ``gain``, ``smooth``, ``zoom``, and ``name``, under which
-            the state stands in the page's address.
+        data: the images and scores; several by name (such as one a shift) get a menu of their
+            names, and pools, models and views are those of the one that is shown.
+        menu: what that menu is called.
+        **initial: first values of the state: ``title``, ``left``, ``right`` (a pool's id,
+            ``"ground-truth"`` or ``"zero-filled"``), ``model``, ``view`` (its name or number),
+            ``slice_index``, ``divider``, ``error_map``, ``gain``, ``smooth``, ``zoom``; ``show``,
+            which of several is seen first; and ``name``, under which the state stands in the
+            page's address.
 
     Views beyond the first, and models beyond the chosen one, go to sidecars where the environment
     names a place for them (see `Sidecars`); else they are in the page.
@@ -168,31 +84,37 @@ class Comparer(StoredWidget):
     x = shared(traitlets.Float(0.5))
     y = shared(traitlets.Float(0.5))
 
-    def __init__(self, exhibit: CompareData, **initial: Any) -> None:
-        exhibit.check()
-        state = first_state(exhibit, initial)
-        self._data = exhibit
+    def __init__(
+        self, data: CompareData | Mapping[str, CompareData], menu: str = "Shift", **initial: Any
+    ) -> None:
+        groups = {"": data} if isinstance(data, CompareData) else dict(data)
+        if not groups:
+            raise MrinbError("a comparer needs at least one CompareData")
+        for group in groups.values():
+            group.check()
+        state = first_state(groups, initial)
+        self._views = [(group, view) for group in groups.values() for view in group.views]
         first = (state["view"], state["model"])
-        state["exhibit"] = pack(exhibit, Sidecars.from_environment(), first)
+        state["exhibit"] = pack(groups, menu, Sidecars.from_environment(), first)
         super().__init__(**state)
 
     def still(self) -> str:
         """Return the picture shown where no script runs: both sides, the divider in the middle."""
-        view = self._data.views[self.view]
+        data, view = self._views[self.view]
         left, right = (side_image(view, self.model, side) for side in (self.left, self.right))
         middle = view.target.shape[2] // 2
         both = np.concatenate([left[..., :middle], right[..., middle:]], axis=2)
         index = slice(self.slice_index, self.slice_index + 1)
         image = upright(to_uint8(both[index], view.white()[index]))[0]
-        words = [self._words(view, side) for side in (self.left, self.right)]
+        words = [self._words(data, view, side) for side in (self.left, self.right)]
         alt = (
             f"{view.name}, slice {self.slice_index + 1}, {self.model}. "
             f"Left half: {words[0]}. Right half: {words[1]}."
         )
         return figure_html(preview_png(image), alt, 480, "; ".join([alt, *view.notes]))
 
-    def _words(self, view: View, side: str) -> str:
-        label = side_label(self._data, side)
+    def _words(self, data: CompareData, view: View, side: str) -> str:
+        label = side_label(data, side)
         scores = view.scores.get((self.model, side))
         if scores is None:
             return label
@@ -223,19 +145,23 @@ def side_image(view: View, model: str, side: str) -> np.ndarray:
     return view.zero_filled if side == ZERO_FILLED else view.images[model, side]
 
 
-def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]:
+def first_state(groups: Mapping[str, CompareData], initial: Mapping[str, Any]) -> dict[str, Any]:
     """Return valid first values of the state, what is not given filled in.
 
     Args:
-        data: the exhibit.
+        groups: the exhibits by name.
         initial: what the caller wants.
 
     Raises:
         MrinbError: naming what does not exist, and what does.
     """
+    wanted = dict(initial)
+    show = one_of("exhibit", wanted.pop("show", next(iter(groups))), groups)
+    data = groups[show]
     pools, views = list(data.pools), [view.name for view in data.views]
     state: dict[str, Any] = {
         "name": "cmp",
+        "title": "",
         "left": pools[0],
         "right": pools[1] if len(pools) > 1 else GROUND_TRUTH,
         "model": data.models[0],
@@ -243,7 +169,7 @@ def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]
         "slice_index": 0,
     }
     valid = [*state, "divider", "error_map", "gain", "smooth", "zoom", "x", "y"]
-    for key, value in initial.items():
+    for key, value in wanted.items():
         one_of("comparer setting", key, valid)
         state[key] = value
     for side in ("left", "right"):
@@ -258,40 +184,67 @@ def first_state(data: CompareData, initial: Mapping[str, Any]) -> dict[str, Any]
         raise MrinbError(f"slice_index {state['slice_index']} does not exist: there are {slices}")
     if state.get("gain", GAINS[0]) not in GAINS:
         raise MrinbError(f"gain must be one of {', '.join(map(str, GAINS))}")
+    before = itertools.takewhile(lambda name: name != show, groups)
+    state["view"] += sum(len(groups[name].views) for name in before)
     return state
 
 
-def pack(data: CompareData, sidecars: Sidecars | None, first: tuple[int, str]) -> dict[str, Any]:
-    """Return the exhibit as the browser gets it.
+def pack(
+    groups: Mapping[str, CompareData],
+    menu: str,
+    sidecars: Sidecars | None,
+    first: tuple[int, str],
+) -> dict[str, Any]:
+    """Return the exhibits as the browser gets them.
 
     Args:
-        data: the exhibit.
+        groups: the exhibits by name.
+        menu: what the menu of them is called.
         sidecars: where pieces beyond the first view and model go; None keeps them in the page.
-        first: the view's number and the model that are seen first.
+        first: the number of the view, among all of them, and the model that are seen first.
     """
+    views: list[dict[str, Any]] = []
+    for number, (name, data) in enumerate(groups.items()):
+        for view in data.views:
+            shown = first[1] if len(views) == first[0] else None
+            key = f"{name}: {view.name}" if name else view.name
+            packed = pack_view(data, view, sidecars, shown)
+            views.append({**packed, "group": number, "key": key})
     return {
-        "pools": [{"id": id_, "label": label} for id_, label in data.pools.items()],
-        "models": list(data.models),
-        "gains": list(GAINS),
-        "views": [
-            pack_view(data, number, sidecars, first[1] if number == first[0] else None)
-            for number in range(len(data.views))
+        "menu": menu,
+        "groups": [
+            {"label": name, "pools": pack_pools(data.pools), "models": list(data.models)}
+            for name, data in groups.items()
         ],
+        "gains": list(GAINS),
+        "views": views,
     }
 
 
+def pack_pools(pools: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the training pools as the browser gets them, each with a colour.
+
+    Args:
+        pools: label by id.
+    """
+    free = itertools.cycle(f"other-{i}" for i in range(OTHER_TINTS))
+    return [
+        {"id": id_, "label": label, "tint": TINTS.get(id_) or next(free)}
+        for id_, label in pools.items()
+    ]
+
+
 def pack_view(
-    data: CompareData, number: int, sidecars: Sidecars | None, shown: str | None
+    data: CompareData, view: View, sidecars: Sidecars | None, shown: str | None
 ) -> dict[str, Any]:
     """Return one view as the browser gets it.
 
     Args:
         data: the exhibit.
-        number: which view.
+        view: the view.
         sidecars: where pieces that are not seen first go, or None.
         shown: the model seen first, or None where another view is.
     """
-    view = data.views[number]
     white = view.white()
 
     def place(sheets: dict[str, str], inline: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // Shared by every widget: it is put in front of the widget's own module, so that each is one file.
-// A widget's module ends with `export default { render }`. In Jupyter, anywidget calls `render` with
-// its model; in a stored page `mount` does, with a stand-in model over the state kept in the page.
+// A widget's module ends with `export default { render }`. In a page `mount` calls `render` with a
+// stand-in model over the state kept in the page; live in Jupyter, anywidget does with its model.
 
 let lastId = 0;
 const uid = (what) => `mrinb-${what}-${Date.now().toString(36)}-${++lastId}`;
@@ -55,6 +55,48 @@ function oncePerFrame(draw) {
   };
 }
 
+/**
+ * The widget's root: its title, its direction (left is left in every document), its keys.
+ * What is typed in it stays in it: a notebook would cut or delete the cell, slides would turn.
+ */
+function widgetRoot(kind, label, model) {
+  const title = model.get("title");
+  const heading = title ? h("p", { class: "mrinb-title", id: uid("title") }, title) : null;
+  const name = heading ? { "aria-labelledby": heading.id } : { "aria-label": label };
+  const root = h("section", { class: `mrinb-widget mrinb-${kind}`, dir: "ltr", lang: "en", ...name }, heading);
+  for (const type of ["keydown", "keypress", "keyup"]) {
+    root.addEventListener(type, (event) => {
+      const forHost = (event.ctrlKey || event.metaKey) && event.key !== "Enter"; // such as to save
+      if (!forHost) event.stopPropagation();
+    });
+  }
+  return root;
+}
+
+/** What the controls say, in one line for paper, where there are none. */
+const printed = () => h("p", { class: "mrinb-printed" });
+
+/** Call `update` whenever the node gets another size or comes into view; returns what ends it. */
+function watch(node, update) {
+  const sizes = new ResizeObserver(update);
+  const views = new IntersectionObserver(update);
+  for (const observer of [sizes, views]) observer.observe(node);
+  return () => {
+    for (const observer of [sizes, views]) observer.disconnect();
+  };
+}
+
+/**
+ * Whether the node has a size. Where it has none (hidden, or while a host swaps its styles, which
+ * tells nobody when it is done), `update` is tried again for a while; `watch` sees the rest.
+ */
+function laidOut(node, update) {
+  const shown = node.clientWidth > 0;
+  node.tries = shown ? 0 : (node.tries ?? 0) + 1;
+  if (!shown && node.tries < 20) setTimeout(update, 100);
+  return shown;
+}
+
 /** Set several values, tell the kernel (if there is one) once. */
 function change(model, values) {
   for (const [key, value] of Object.entries(values)) model.set(key, value);
@@ -78,7 +120,7 @@ function blank(width, height) {
   return canvas;
 }
 
-/** A canvas as sharp as the screen, whatever its size in the page; `onresize` redraws it. */
+/** A canvas as sharp as the screen, whatever its size in the page. */
 function fit(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
@@ -198,8 +240,7 @@ function shelf() {
 
 // --- state in the page's address ------------------------------------------------------------------
 
-const encode = (text) =>
-  encodeURIComponent(text).replaceAll("%2B", "+").replaceAll("%2F", "/");
+const encode = (text) => encodeURIComponent(text).replaceAll("%2F", "/");
 
 function decode(text) {
   try {
@@ -209,67 +250,80 @@ function decode(text) {
   }
 }
 
-function hashEntries() {
-  const entries = location.hash.slice(1).split("&").filter((entry) => entry.includes("="));
-  return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]));
+const PREFIX = "view."; // of our names in the query, which is the page's too
+const parts = (text) => text.slice(1).split("&").filter(Boolean);
+const nameOf = (entry) => entry.slice(0, Math.max(0, entry.indexOf("=")));
+
+/** Whether the address is that of a page with this widget in it, not of an application around it. */
+function addressable(model) {
+  const app = document.querySelector("#jupyter-config-data, .jp-LabShell") || window.Jupyter;
+  return Boolean(model.page) && window.top === window && !app && /^(https?|file):$/.test(location.protocol);
 }
 
 /**
- * Keep a widget's state in the address as `#NAME=key:value,key:value`, beside other widgets'.
+ * Keep a widget's state in the address as `?view.NAME=key:value,key:value`, beside other widgets';
+ * the part after # is left to the page's headings, so that a click on one keeps the view.
  * `fields` are {key, trait, write(value) -> text, read(text) -> value or undefined}; a field that
  * still has its first value is left out unless it is `always` written.
- * Returns { link() } or null where the page is not ours (live in Jupyter).
+ * Returns { link() } or null where the address is not the page's own (in JupyterLab, in a frame).
  */
 function bindAddress(model, root, fields) {
-  if (!model.page) return null;
+  if (!addressable(model)) return null;
   const taken = (window.__mrinb_names ??= new Set());
   let name = model.get("name");
   for (let n = 2; taken.has(name); n++) name = `${model.get("name")}${n}`;
   taken.add(name);
   root.dataset.name = name;
+  const key = PREFIX + name;
 
   const first = new Map(fields.map(({ trait }) => [trait, model.get(trait)]));
   const entry = () =>
-    `${name}=` +
+    `${encode(key)}=` +
     fields
       .filter(({ trait, always }) => always || model.get(trait) !== first.get(trait))
-      .map(({ key, trait, write }) => `${key}:${encode(write(model.get(trait)))}`)
+      .map(({ key: own, trait, write }) => `${own}:${encode(write(model.get(trait)))}`)
       .join(",");
+  const isOurs = (one) => decode(nameOf(one)) === key;
+  const isOld = (one) => nameOf(one) === name; // earlier books kept the view after #
+  const find = () => parts(location.hash).find(isOld) ?? parts(location.search).find(isOurs);
   let applying = false;
   let timer = 0;
 
   const apply = () => {
-    const text = hashEntries().get(name);
-    if (!text) return false;
+    const found = find();
+    if (!found) return false;
     const given = new Map();
-    for (const pair of text.slice(name.length + 1).split(",")) {
+    for (const pair of found.slice(nameOf(found).length + 1).split(",")) {
       const colon = pair.indexOf(":");
       given.set(pair.slice(0, colon), decode(pair.slice(colon + 1)));
     }
     applying = true;
-    for (const { key, trait, read } of fields) {
-      const value = given.has(key) ? read(given.get(key)) : undefined;
+    for (const { key: own, trait, read } of fields) {
+      const value = given.has(own) ? read(given.get(own)) : undefined;
       model.set(trait, value === undefined ? first.get(trait) : value);
     }
     applying = false;
     return true;
   };
   const write = () => {
-    const entries = hashEntries();
-    entries.set(name, entry());
-    history.replaceState(history.state, "", "#" + [...entries.values()].join("&"));
+    const search = [...parts(location.search).filter((one) => !isOurs(one)), entry()].join("&");
+    const hash = parts(location.hash).filter((one) => !isOld(one)).join("&");
+    history.replaceState(history.state, "", `?${search}${hash && `#${hash}`}`);
   };
 
-  if (apply() && hashEntries().keys().next().value === name) {
+  const again = performance.getEntriesByType("navigation")[0]?.type === "reload"; // the browser scrolls
+  const heading = parts(location.hash).some((one) => !nameOf(one));
+  if (apply() && !again && !heading && !window.__mrinb_shown) {
+    window.__mrinb_shown = true; // the first of several
     requestAnimationFrame(() => root.scrollIntoView({ block: "nearest" }));
   }
-  window.addEventListener("hashchange", apply);
+  window.addEventListener("hashchange", () => parts(location.hash).some(isOld) && apply());
   model.on("change", () => {
     if (applying) return;
     clearTimeout(timer); // browsers limit how often the address may change
     timer = setTimeout(write, 150);
   });
-  return { link: () => `${location.href.split("#")[0]}#${entry()}` };
+  return { link: () => `${location.href.split(/[?#]/)[0]}?${entry()}` };
 }
 
 function numberField(key, trait, low, high) {

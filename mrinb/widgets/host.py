@@ -1,8 +1,10 @@
-"""What all widgets share: live in Jupyter, and without a kernel in a stored page.
+"""What all widgets share: one HTML output that works wherever it is shown.
 
-A widget is one Python class and one ES module with ``export default { render }``. In Jupyter,
-anywidget drives the module. For a stored page, the widget's HTML output carries a still picture,
-the state as JSON, and the module inline with a stand-in model, which takes the picture's place.
+A widget is one Python class and one ES module with ``export default { render }``. Its output is
+HTML alone: a still picture, the state as JSON, and the module inline with a stand-in model, which
+takes the picture's place. So it needs no kernel, survives saving and converting, and where scripts
+are blocked the picture stays. On request (`live`) anywidget drives the same module, and Python and
+browser share the state.
 """
 
 from __future__ import annotations
@@ -52,13 +54,15 @@ def shared(trait: traitlets.TraitType) -> Any:
 
 
 class StoredWidget(anywidget.AnyWidget):
-    """An anywidget whose output also works in a page without a kernel.
+    """A widget whose output is self-contained HTML; `live` shows it with the kernel behind it.
 
     A subclass sets ``_esm``, ``_css``, the ``module`` name, its shared traits, and ``still()``.
     """
 
     module: ClassVar[str]
     name = shared(traitlets.Unicode("widget"))
+    title = shared(traitlets.Unicode())
+    _opened = False
 
     def still(self) -> str:
         """Return the HTML shown where no script runs: a picture with alternative text."""
@@ -75,23 +79,68 @@ class StoredWidget(anywidget.AnyWidget):
         module = re.sub(
             r"^export default ", "const widget = ", module_source(self.module), flags=re.MULTILINE
         )
-        return (
-            f'<div class="mrinb-output" data-mrinb="{digest}">\n'
-            f'<style>\n{style_source()}</style>\n<div class="mrinb-still">{self.still()}</div>\n'
+        title = f'<p class="mrinb-title">{html.escape(self.title)}</p>' if self.title else ""
+        return without_blank_lines(
+            f'<div class="mrinb-output" data-mrinb="{digest}" dir="ltr" lang="en">\n'
+            f"<style>\n{style_source()}</style>\n"
+            f'<div class="mrinb-still">{title}{self.still()}</div>\n'
             f'<script type="application/json">{state}</script>\n'
             f'<script type="module">\n{module}\nmount(widget, "{digest}");\n</script>\n</div>'
         )
 
+    def open(self) -> None:
+        """Tell the browser of the widget, only once it is to be live: its HTML needs no kernel."""
+        if self._opened:
+            super().open()
+
+    def live_view(self) -> dict[str, Any]:
+        """Return the output of the view that the kernel drives, by MIME type."""
+        if not self._opened:
+            self._opened = True
+            self.open()
+        bundle: Any = super()._repr_mimebundle_() or {}
+        return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.to_html()}
-        # In a stored notebook without widget state, Lab would prefer the live view and show an
-        # error: while the book is built, only the HTML goes out.
-        if not os.environ.get("MRINB_BOOK"):
-            live: Any = super()._repr_mimebundle_(**kwargs) or {}
-            data = live[0] if isinstance(live, tuple) else live
-            if WIDGET_MIME in data:
-                bundle[WIDGET_MIME] = data[WIDGET_MIME]
-        return bundle
+        return {"text/plain": repr(self), "text/html": self.to_html()}
+
+
+@dataclass(frozen=True)
+class Live:
+    """A widget's view that the kernel drives.
+
+    Attributes:
+        widget: the widget.
+    """
+
+    widget: StoredWidget
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        view = self.widget.live_view()
+        kept = {WIDGET_MIME: view[WIDGET_MIME]} if WIDGET_MIME in view else {}
+        return {**self.widget._repr_mimebundle_(), **kept}
+
+
+def live(widget: StoredWidget) -> Live:
+    """Show a widget with the kernel behind it, so that Python sees what the reader chooses.
+
+    Such an output is for the running notebook: saved without widget state and opened without a
+    kernel, JupyterLab says that the model is not found. The widget itself, as a cell's last line,
+    shows what works everywhere.
+
+    Args:
+        widget: the widget.
+    """
+    return Live(widget)
+
+
+def without_blank_lines(text: str) -> str:
+    """Return HTML in one block: in Markdown, a blank line would end it.
+
+    Args:
+        text: the HTML.
+    """
+    return re.sub(r"\n\s*\n+", "\n", text)
 
 
 def json_for_script(value: Any) -> str:

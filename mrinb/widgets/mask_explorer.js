@@ -254,9 +254,9 @@ function render({ model, el }) {
     node.classList.add(className);
     return node;
   };
-  const root = h(
-    "section",
-    { class: "mrinb-widget mrinb-mask", "aria-label": "Explore undersampling masks" },
+  const paper = printed();
+  const root = widgetRoot("mask", "Explore undersampling masks", model);
+  root.append(
     h(
       "div",
       { class: "mrinb-controls" },
@@ -287,6 +287,7 @@ function render({ model, el }) {
       h("div", { "aria-live": "polite" }, numbers),
     ),
     said,
+    paper,
     plot,
     h("p", { class: "mrinb-notes" }, data.notes.join(" · ")),
   );
@@ -359,6 +360,9 @@ function render({ model, el }) {
       const pressed = now.acceleration === factor && Math.abs(now.center_fraction - share) < 1e-9;
       button.setAttribute("aria-pressed", pressed);
     });
+    paper.textContent =
+      `${KINDS[now.kind]}; acceleration ${now.acceleration}, centre fraction ${outputs[1].textContent}, ` +
+      `${random ? "seed" : "offset"} ${now.offset}; image: ${SHOWN[now.show]}`;
     const low = lowLines(width, now.center_fraction);
     const full = low * now.acceleration >= width && now.kind !== "equispaced" && now.acceleration > 1;
     said.textContent = full
@@ -380,6 +384,7 @@ function render({ model, el }) {
     );
   }
 
+  let wide = 640; // until it is known
   const update = oncePerFrame(() => {
     const now = state();
     const result = compute(now);
@@ -391,13 +396,13 @@ function render({ model, el }) {
     const values = now.show === "target" ? lab.truth : error ? result.image.map((v, i) => Math.abs(v - lab.truth[i])) : result.image;
     paintImage(imageCanvas, values, error ? lab.white / GAIN : lab.white, data);
     imageCanvas.setAttribute("aria-label", `${SHOWN[now.show]} image, ${now.acceleration}-fold ${KINDS[now.kind]}`);
-    plot.replaceChildren(...(result.spread ? [spreadPlot(result.spread, clamp(root.clientWidth, 320, 960))] : []));
+    if (laidOut(root, update)) wide = clamp(root.clientWidth, 320, 960);
+    plot.replaceChildren(...(result.spread ? [spreadPlot(result.spread, wide)] : []));
     root.dataset.lines = result.lines.join(" ");
     root.dataset.drawn = +(root.dataset.drawn ?? 0) + 1;
   });
   model.on("change", update);
-  const resized = new ResizeObserver(update);
-  resized.observe(root);
+  const unwatch = watch(root, update);
   bitmap(data.kspace).then((decoded) => {
     picture = decoded;
     update();
@@ -405,7 +410,7 @@ function render({ model, el }) {
   update();
   return () => {
     model.off("change", update);
-    resized.disconnect();
+    unwatch();
   };
 }
 

@@ -38,8 +38,8 @@ class MaskExplorer(StoredWidget):
         presets: centre fraction by acceleration of the preset buttons; the paper's where not given.
         notes: where the data come from: simulated or real, profile, seed, key.
         **initial: first values: ``kind`` (one of `KINDS`), ``acceleration``, ``center_fraction``,
-            ``offset`` (the seed, for random masks), ``show`` and ``name``, under which the state
-            stands in the page's address.
+            ``offset`` (the seed, for random masks), ``show``, ``title``, and ``name``, under which
+            the state stands in the page's address.
     """
 
     module = "mask_explorer"
@@ -100,7 +100,7 @@ def first_state(initial: dict[str, Any]) -> dict[str, Any]:
     Raises:
         MrinbError: naming what is not possible, and what is.
     """
-    valid = ["name", "kind", "acceleration", "center_fraction", "offset", "show"]
+    valid = ["name", "title", "kind", "acceleration", "center_fraction", "offset", "show"]
     for key in initial:
         one_of("mask explorer setting", key, valid)
     state = {"name": "mask", **initial}

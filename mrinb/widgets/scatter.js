@@ -324,7 +324,7 @@ function render({ model, el }) {
         "unrounded images. The pictures and the error maps |image − ground truth| have 8 bits: for looking only.",
     ),
   );
-  const root = h("section", { class: "mrinb-widget mrinb-scatter", "aria-label": `Scatter of models: ${model.get("name")}` });
+  const root = widgetRoot("scatter", `Scatter of models: ${model.get("name")}`, model);
   root.append(
     h("div", { class: "mrinb-controls" }, ...choosers.map(({ factor, node }) => field(FACTORS[factor], node))),
     h("div", { class: "mrinb-beside" }, h("div", {}, plot, toggles.node), viewer),
@@ -492,8 +492,12 @@ function render({ model, el }) {
     paint();
   });
   model.on("change", update);
+  const unwatch = watch(root, update);
   update();
-  return () => model.off("change", update);
+  return () => {
+    model.off("change", update);
+    unwatch();
+  };
 }
 
 export default { render };

@@ -166,9 +166,8 @@ function render({ model, el }) {
     ),
   );
   const text = h("p", { class: "mrinb-lesson", "aria-live": "polite" });
-  const root = h(
-    "section",
-    { class: "mrinb-widget mrinb-toy", "aria-label": "Toy problem: two noise levels" },
+  const root = widgetRoot("toy", "Toy problem: two noise levels", model);
+  root.append(
     h("div", { class: "mrinb-controls" }, sliders.p.node, sliders.q.node),
     h("div", { class: "mrinb-panels" }, h("div", {}, left, legend), right),
     text,
@@ -199,12 +198,17 @@ function render({ model, el }) {
     });
     left.replaceChildren(bars(now));
     right.replaceChildren(curves(now, data.d));
-    text.textContent = words(now);
+    const said = words(now);
+    if (text.textContent !== said) text.textContent = said; // read aloud once
     root.dataset.drawn = +(root.dataset.drawn ?? 0) + 1;
   });
   model.on("change", update);
+  const unwatch = watch(root, update);
   update();
-  return () => model.off("change", update);
+  return () => {
+    model.off("change", update);
+    unwatch();
+  };
 }
 
 export default { render };

@@ -80,8 +80,8 @@ class Toy(StoredWidget):
 
     Args:
         data: the dimensions and the non-linear estimator's risk.
-        **initial: first values: ``p`` and ``q``, each one of the sigmas, and ``name``, under
-            which the state stands in the page's address.
+        **initial: first values: ``p`` and ``q``, each one of the sigmas, ``title``, and ``name``,
+            under which the state stands in the page's address.
     """
 
     module = "toy"
@@ -96,10 +96,11 @@ class Toy(StoredWidget):
         data.check()
         self._data = data
         for key in initial:
-            one_of("toy setting", key, ["name", "p", "q"])
+            one_of("toy setting", key, ["name", "title", "p", "q"])
         last = len(data.sigmas) - 1
         state = {
             "name": initial.get("name", "toy"),
+            "title": initial.get("title", ""),
             "p": self._step(initial["p"]) if "p" in initial else last // 6,
             "q": self._step(initial["q"]) if "q" in initial else 2 * last // 3,
             "data": {

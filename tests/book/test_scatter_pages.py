@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scatter_data import TRUTH, level, points, scatter_data
 from widget_data import write_page
-from widget_pages import LIVE, OVER, drawn, hash_of, settle, wait_hash
+from widget_pages import LIVE, OVER, drawn, settle, view_of, wait_view
 
 from mrinb.widgets import Scatter
 
@@ -170,7 +170,7 @@ def test_series_can_be_hidden_and_are_then_out_of_reach(visit, tmp_path):
     for _ in left:
         seen.page.keyboard.press("ArrowRight")
         assert picked(seen) in left
-    wait_hash(seen, "hidden:P+Q|ViT|quarter|early")
+    wait_view(seen, "hidden:P+Q|ViT|quarter|early")
     box(seen, "Pbest").uncheck()
     settle(seen)
     assert dot(seen, BEST).is_visible()  # pinned: it stays
@@ -216,12 +216,12 @@ def test_the_address_keeps_and_restores_the_choice(visit, tmp_path):
     folder = write_page(tmp_path, Scatter(scatter_data(), name="anatomy"))
     seen = visit(folder)
     drawn(seen)
-    assert hash_of(seen) == ""
+    assert view_of(seen) == ""
     choose(seen, "Training set", "P+Q")
     seen.page.get_by_role("button", name="Unpin").click()
     seen.page.get_by_label("ViT", exact=True).uncheck()
-    wait_hash(seen, "anatomy=picked:P+Q/U-net/full/seed 0/epoch 30", "pinned:none", "hidden:ViT")
-    again = visit(folder, fragment=seen.page.evaluate("location.hash"))
+    wait_view(seen, "anatomy=picked:P+Q/U-net/full/seed 0/epoch 30", "pinned:none", "hidden:ViT")
+    again = visit(folder, fragment=seen.page.evaluate("location.search"))
     drawn(again)
     number = KEYS.index("P+Q/U-net/full/seed 0/epoch 30")
     assert picked(again) == number and shown(again) == expected(number)
@@ -357,6 +357,6 @@ def test_the_same_module_runs_live(visit, tmp_path):
     assert seen.page.evaluate("[live.state.picked, live.saved()]") == [13, 1]
     seen.page.evaluate("live.model.set('pinned', 3)")
     assert shown(seen) == expected(3, 13)
-    assert hash_of(seen) == "" and seen.page.get_by_text("Copy link").count() == 0
+    assert view_of(seen) == "" and seen.page.get_by_text("Copy link").count() == 0
     seen.page.evaluate("live.stop()")
     assert seen.page.evaluate("Object.values(live.heard).flat().length") == 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from widget_data import LEVELS, MODELS, POOLS, SHAPE, exhibit, grey, phantom, view, write_page
-from widget_pages import LIVE, OVER, drawn, hash_of, settle, wait_hash
+from widget_pages import LIVE, OVER, drawn, settle, view_of, wait_view
 
 from mrinb.recon import toy
 from mrinb.widgets import CompareData, Comparer, MaskExplorer, Toy, ToyData
@@ -220,13 +220,13 @@ def test_the_address_keeps_and_restores_the_view(visit, tmp_path, over):
     folder = write_page(tmp_path, comparer())
     seen = visit(folder, over=over)
     drawn(seen)
-    assert hash_of(seen) == ""
+    assert view_of(seen) == ""
     choose(seen, "Left", "half of P+Q")
     choose(seen, "Test data", "1")
     seen.page.get_by_label("Slice", exact=True).fill("2")
     seen.page.get_by_label("Error map", exact=True).check()
-    wait_hash(seen, "left:half of P+Q", "right:P+Q", "slice:2", "error:1")
-    fragment = seen.page.evaluate("location.hash")
+    wait_view(seen, "left:half of P+Q", "right:P+Q", "slice:2", "error:1")
+    fragment = seen.page.evaluate("location.search")
 
     again = visit(folder, over=over, fragment=fragment)
     drawn(again)
@@ -237,7 +237,9 @@ def test_the_address_keeps_and_restores_the_view(visit, tmp_path, over):
 
 def test_an_address_typed_later_is_followed_and_a_wrong_one_survived(visit, tmp_path):
     folder = write_page(tmp_path, comparer())
-    seen = visit(folder, fragment="#cmp=left:nothing,right:P,slice:99,zoom:x,model:%E0%A4,test:?")
+    seen = visit(
+        folder, fragment="?view.cmp=left:nothing,right:P,slice:99,zoom:x,model:%E0%A4,test:?"
+    )
     drawn(seen)
     assert levels(seen) == [grey("U-net", "P", 2)] * 2  # unknown: as at first; too large: the last
     seen.page.evaluate("location.hash = '#cmp=left:P+Q,right:zero-filled'")
@@ -247,13 +249,13 @@ def test_an_address_typed_later_is_followed_and_a_wrong_one_survived(visit, tmp_
 
 def test_two_comparers_and_other_anchors_share_the_address(visit, tmp_path):
     folder = write_page(tmp_path, comparer(), comparer(left="P+Q"))
-    seen = visit(folder, fragment="#cmp2=left:zero-filled,right:P")
+    seen = visit(folder, fragment="?view.cmp2=left:zero-filled,right:P")
     drawn(seen)
     assert levels(seen, root=0) == [40, 80]
     assert levels(seen, root=1) == [10, 40]
     first = seen.page.locator(".mrinb-compare").first
     first.get_by_label("Left", exact=True).select_option("ground-truth")
-    wait_hash(seen, "cmp=left:ground-truth", "cmp2=left:zero-filled")
+    wait_view(seen, "view.cmp=left:ground-truth", "view.cmp2=left:zero-filled")
     assert levels(seen, root=1) == [10, 40]
 
 
@@ -265,8 +267,8 @@ def test_the_link_is_copied(visit, tmp_path):
     seen.page.get_by_role("button", name="Copy link").click()
     seen.page.get_by_text("Link copied").wait_for()
     copied = seen.page.evaluate("navigator.clipboard.readText()")
-    assert "#cmp=left:P+Q,right:P+Q,model:U-net,test:" in copied
-    other = visit(folder, fragment="#" + copied.split("#")[1])
+    assert "?view.cmp=left:P%2BQ,right:P%2BQ,model:U-net,test:" in copied
+    other = visit(folder, fragment="?" + copied.split("?")[1])
     drawn(other)
     assert levels(other) == [80, 80]
 
@@ -476,7 +478,7 @@ def test_presets_offsets_and_full_sampling(visit, tmp_path):
     seen.page.get_by_label("Acceleration", exact=True).fill("16")
     settle(seen)
     assert "no outer lines are kept" in seen.page.locator(".mrinb-notes").first.inner_text()
-    wait_hash(seen, "mask=kind:equispaced_fraction", "acceleration:16")
+    wait_view(seen, "mask=kind:equispaced_fraction", "acceleration:16")
 
 
 def test_the_point_spread_shows_the_aliases(visit, tmp_path):
@@ -518,7 +520,7 @@ def test_the_lesson_shows_the_closed_forms(visit, tmp_path, over):
     seen.page.get_by_label("Noise σ of Q").fill(str(data.sigmas.index(0.6)))
     settle(seen)
     assert "same noise" in seen.page.inner_text(".mrinb-lesson")
-    wait_hash(seen, "toy=p:0.6,q:0.6")
+    wait_view(seen, "toy=p:0.6,q:0.6")
 
 
 # --- all of them ----------------------------------------------------------------------------------
@@ -611,7 +613,7 @@ def test_the_same_module_runs_live(visit, tmp_path):
     assert seen.page.evaluate("[live.state.left, live.saved()]") == ["half of P+Q", 1]
     seen.page.evaluate("live.model.set('right', 'zero-filled')")
     assert levels(seen) == [120, 10]
-    assert hash_of(seen) == "" and seen.page.get_by_text("Copy link").count() == 0
+    assert view_of(seen) == "" and seen.page.get_by_text("Copy link").count() == 0
     seen.page.evaluate("live.stop()")
     assert seen.page.evaluate("Object.values(live.heard).flat().length") == 0
 

@@ -21,13 +21,14 @@ def settle(seen):
     )
 
 
-def hash_of(seen):
-    return seen.page.evaluate("decodeURIComponent(location.hash)")
+def view_of(seen):
+    """What the address says of widgets."""
+    return seen.page.evaluate("decodeURIComponent(location.search)")
 
 
-def wait_hash(seen, *parts):
+def wait_view(seen, *parts):
     seen.page.wait_for_function(
-        "(parts) => parts.every((part) => decodeURIComponent(location.hash).includes(part))",
+        "(parts) => parts.every((part) => decodeURIComponent(location.search).includes(part))",
         arg=list(parts),
     )
 

@@ -14,7 +14,7 @@ from scatter_data import SHAPES, TRAININGS, image, level, points, scatter_data
 
 from mrinb import figures
 from mrinb.errors import MrinbError
-from mrinb.widgets import Line, Point, Scatter, ScatterData, host, scatter
+from mrinb.widgets import Line, Point, Scatter, ScatterData, host, scatter, scatter_drawing
 
 PICKED = "P/U-net/full/seed 0/epoch 30"
 PINNED = "P_best/U-net/full/seed 0/epoch 30"
@@ -22,7 +22,7 @@ PINNED = "P_best/U-net/full/seed 0/epoch 30"
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    for name in ("MRINB_BOOK", "MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
+    for name in ("MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -59,8 +59,8 @@ def test_colours_are_those_of_the_figures_and_of_the_style_sheet():
     style = host.style_source()
     names = {"P_best": "narrow", "P": "diverse", "P, size of P_best": "diverse, same size"}
     for training, role in {**names, "P+Q": "P+Q"}.items():
-        assert scatter.COLOURS[scatter.ROLES[training]] == figures.ROLES[role]
-    for role, colour in scatter.COLOURS.items():
+        assert scatter_drawing.COLOURS[scatter_drawing.ROLES[training]] == figures.ROLES[role]
+    for role, colour in scatter_drawing.COLOURS.items():
         assert f".mrinb-of-{role} {{ --of: {colour}; }}" in style
 
 
@@ -72,12 +72,12 @@ def test_other_training_sets_and_models_have_marks_of_their_own():
     packed = Scatter(data).exhibit
     assert list(packed["roles"].values()) == ["narrow", "diverse", "same-size", "other-0"]
     shapes = list(packed["shapes"].values())
-    assert len(set(shapes)) == 2 and shapes[1] == scatter.SHAPES["ViT"]
+    assert len(set(shapes)) == 2 and shapes[1] == scatter_drawing.SHAPES["ViT"]
 
 
 @pytest.mark.parametrize("values", [[0.83, 0.91], [0.7], [0.2, 0.20004], [0.0, 1.0], [31.2, 38.9]])
 def test_axes_hold_their_values_with_ticks_that_tell_them_apart(values):
-    axis = scatter.axis(values)
+    axis = scatter_drawing.axis(values)
     assert axis["low"] < min(values) <= max(values) < axis["high"]
     ticks, texts = zip(*axis["ticks"], strict=True)
     assert 3 <= len(ticks) <= 7 and len(set(texts)) == len(texts)
@@ -87,13 +87,13 @@ def test_axes_hold_their_values_with_ticks_that_tell_them_apart(values):
 
 def test_lines_are_cut_at_the_frame():
     data = scatter_data()
-    box = scatter.frame(data)
-    steep = scatter.segment(Line("P", 100, -83.0, 0.5, 0.9), box)
+    box = scatter_drawing.frame(data)
+    steep = scatter_drawing.segment(Line("P", 100, -83.0, 0.5, 0.9), box)
     x0, y0, x1, y1 = map(float, re.fullmatch(r"M(.+) (.+)L(.+) (.+)", steep).groups())
     assert (y0, y1) == (box["bottom"], box["top"]) and box["left"] < x0 < x1 < box["right"]
-    assert scatter.segment(Line("P", 0, 0.1, 0.5, 0.9), box) == ""  # far below
-    assert scatter.segment(Line("P", 0, 0.7, 0.1, 0.2), box) == ""  # left of it
-    flat = scatter.segment(Line("P", 0, 0.7, 0.1, 0.9), box)
+    assert scatter_drawing.segment(Line("P", 0, 0.1, 0.5, 0.9), box) == ""  # far below
+    assert scatter_drawing.segment(Line("P", 0, 0.7, 0.1, 0.2), box) == ""  # left of it
+    flat = scatter_drawing.segment(Line("P", 0, 0.7, 0.1, 0.9), box)
     left, y0, right, y1 = map(float, re.fullmatch(r"M(.+) (.+)L(.+) (.+)", flat).groups())
     assert (left, right) == (box["left"], box["right"]) and y0 == y1
 

@@ -8,12 +8,13 @@ import re
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 from scatter_data import scatter_data
 from widget_data import MODELS, POOLS, SHAPE, exhibit, phantom, view
 
 from mrinb.errors import MrinbError
-from mrinb.widgets import CompareData, Comparer, MaskExplorer, Scatter, Toy, ToyData, host
+from mrinb.widgets import CompareData, Comparer, MaskExplorer, Scatter, Toy, ToyData, host, live
 from mrinb.widgets.mask_explorer import MAX_COILS, compress, inverse_dft, rss
 
 SIMPLE_TOY = ToyData(10, 2, [0.1, 0.2, 0.3, 0.4], [0.1] * 4, [0.01] * 4, ["a note"])
@@ -37,7 +38,7 @@ def state_of(text: str) -> dict:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    for name in ("MRINB_BOOK", "MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
+    for name in ("MRINB_SIDECAR_DIR", "MRINB_SIDECAR_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -114,22 +115,31 @@ def test_presets_are_the_papers():
 
 
 @pytest.mark.parametrize("widget", widgets(), ids=lambda w: w.module)
-def test_outputs_are_live_in_jupyter_and_html_in_the_book(widget, monkeypatch):
-    live = widget._repr_mimebundle_()
-    assert live[host.WIDGET_MIME]["model_id"] == widget.model_id
-    monkeypatch.setenv("MRINB_BOOK", "1")
+def test_outputs_are_html_and_the_kernels_view_comes_on_request(widget):
     stored = widget._repr_mimebundle_()
-    assert set(stored) == {"text/plain", "text/html"}
+    assert set(stored) == {"text/plain", "text/html"} and widget.comm is None
     state = state_of(stored["text/html"])
     assert state["name"] == widget.name
     assert set(state) == set(widget.traits(page=True))
+    shown = live(widget)._repr_mimebundle_()
+    assert set(shown) == {*stored, host.WIDGET_MIME}
+    assert shown[host.WIDGET_MIME]["model_id"] == widget.model_id is not None
+    assert live(widget)._repr_mimebundle_()[host.WIDGET_MIME] == shown[host.WIDGET_MIME]
+
+
+@pytest.mark.parametrize("widget", widgets(), ids=lambda w: w.module)
+def test_outputs_are_one_block_of_markdown(widget):
+    blocks = MarkdownIt().parse(f"Before\n\n{widget.to_html()}\n\nafter")
+    kinds = [block.type for block in blocks if block.level == 0]
+    ends = ["paragraph_open", "paragraph_close"]
+    assert kinds == [*ends, "html_block", *ends]
 
 
 @pytest.mark.parametrize("widget", widgets(), ids=lambda w: w.module)
 def test_modules_are_small_and_depend_on_nothing(widget):
     source = host.module_source(widget.module)
-    assert len((host.HERE / f"{widget.module}.js").read_bytes()) < 25_000
-    assert len(source.encode()) < 35_000
+    assert all(len(file.read_bytes()) < 25_000 for file in host.HERE.glob("*.js"))
+    assert len(source.encode()) < 40_000
     assert source.count("export default { render };") == 1
     assert not re.search(r"^\s*import\s|https?://(?!www\.w3\.org/2000/svg)", source, re.M)
     assert "</script" not in source.lower() and "<!--" not in source
