@@ -5,12 +5,12 @@ It is handed to ``compute``, which knows nothing else of them: a new kind of res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from mrinb.compute.context import Context
-from mrinb.compute.recipe import Cost, Job, Need, Recipe, Recipes, Tolerance
+from mrinb.compute.recipe import Cost, Files, Job, Need, Recipe, Recipes, Tolerance
 from mrinb.pools import Pool
 from mrinb.specs import (
     DataSpec,
@@ -76,25 +76,23 @@ def pool_slices(pool: Pool, data: Iterable[DataSpec], context: Context) -> int:
     return total
 
 
-def _is_simulated(spec: DataSpec, context: Context) -> bool:
-    """Whether a split's files are there, going by their number."""
-    if spec.simulator is None:
-        return True
-    from mrinb.data.volumes import folder
+def _data_files(spec: DataSpec, context: Context) -> list[Path]:
+    from mrinb.data.volumes import files_of
 
-    return sum(1 for _ in folder(spec, context).glob("*.h5")) >= spec.simulator.subjects
+    return files_of(spec, context)
 
 
-def _simulate(specs: Sequence[DataSpec], context: Context) -> None:
-    from mrinb.data.volumes import prepare
+def _simulate(spec: DataSpec, path: Path, context: Context) -> None:
+    from mrinb.data.volumes import make_file
 
-    prepare(specs, context)
+    make_file(spec, path, context)
 
 
 def _data_cost(spec: DataSpec, context: Context) -> Cost:
-    if spec.simulator is None:
+    made = spec.simulator
+    if made is None:
         return Cost("data", 0.0, 0.0)
-    return Cost("data", split_slices(spec, context), 0.3 * (spec.simulator.size / 96) ** 2)
+    return Cost("data", made.subjects * made.slices, 0.3 * (made.size / 96) ** 2)
 
 
 def _train(spec: TrainSpec, job: Job) -> None:
@@ -454,8 +452,7 @@ def _tolerance(spec: EvalSpec | ExhibitSpec) -> Tolerance:
 RECIPES: Recipes = {
     DataSpec: Recipe(
         None, lambda spec: [], _data_cost, _data_label,
-        prepare=_simulate,
-        present=_is_simulated, outdated=_data_outdated,
+        files=Files(_data_files, _simulate), outdated=_data_outdated,
     ),
     TrainSpec: Recipe(
         _train, _train_needs, _train_cost, _train_label,

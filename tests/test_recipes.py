@@ -28,7 +28,7 @@ def shared(tmp_path_factory):
     workers._store.cache_clear()
     folder = tmp_path_factory.mktemp("recipes")
     context = Context(store=folder / "store", cache=folder / "cache", device="cpu")
-    return context, ensure(wanted(context), context)
+    return context, ensure(wanted(context), context, RECIPES)
 
 
 def data(split, context):
@@ -59,7 +59,7 @@ def scores(context, train=None, epoch=None):
 def exhibit(context, name, train=None):
     return ExhibitSpec(
         name=name, train=train, data=data("test", context), sampling=masks.sampling(4),
-        options=(("slices", 2),), version=exhibits.VERSION,
+        options=(("slices", 2),), version=exhibits.find(name).version,
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_a_network_is_trained_on_the_readout_that_it_takes(shared):
         )
         for kept in (0, 1)
     ]
-    found = ensure([*runs, *(scores(context, train) for train in runs)], context)
+    found = ensure([*runs, *(scores(context, train) for train in runs)], context, RECIPES)
     # The same first weights and masks: only the readout differs.
     first = [found[train].table("history")["loss"].iloc[0] for train in runs]
     assert first[0] != first[1]
@@ -122,15 +122,15 @@ def test_a_checkpoint_that_is_missing_is_trained_again(shared, tmp_path):
         path = draft.path("epoch-03.safetensors")
         path.write_bytes(found[train].path(path.name).read_bytes())
     there = replace(context, store=tmp_path / "none", published=(store.root,))
-    assert [t.spec.kind for t in graph([train, scores(context, train)], there)] == ["eval"]
-    kinds = [t.spec.kind for t in graph([scores(context, train, 1)], there)]
+    assert [t.spec.kind for t in graph([train, scores(context, train)], there, RECIPES)] == ["eval"]
+    kinds = [t.spec.kind for t in graph([scores(context, train, 1)], there, RECIPES)]
     assert kinds == ["train", "eval"]
 
 
 def test_a_recomputed_sample_agrees(shared):
     context, _ = shared
-    assert results.verify(context.store) == []
-    checks = results.recompute(context.store, 6, context)
+    assert results.verify(context.store, RECIPES) == []
+    checks = results.recompute(context.store, 6, context, recipes=RECIPES)
     assert len(checks) == 6
     assert all(c.agrees for c in checks), checks
     # The same processor and the same number of threads: the same numbers.
@@ -142,9 +142,9 @@ def test_estimates_come_from_what_was_measured(shared):
     train = run(context)
     entry = found[train]
     longer = run(context, epochs=6)
-    assert estimate(longer, context) == pytest.approx(2 * entry.record["seconds"])
+    assert estimate(longer, context, RECIPES) == pytest.approx(2 * entry.record["seconds"])
     empty = replace(context, store=context.store.parent / "empty")
-    assert estimate(longer, empty) == pytest.approx(2 * estimate(train, empty))
+    assert estimate(longer, empty, RECIPES) == pytest.approx(2 * estimate(train, empty, RECIPES))
 
 
 def test_the_built_in_estimate_follows_measured_steps():
@@ -182,13 +182,43 @@ def test_the_built_in_estimate_of_other_networks_is_of_their_order(name, profile
 def test_plan_of_real_specs(shared):
     context, _ = shared
     other = replace(context, store=context.store.parent / "other")
-    table = plan(wanted(context), other)
+    table = plan(wanted(context), other, RECIPES)
     assert table.groupby("kind")["runs"].sum().to_dict() == {
         "data": 2, "train": 1, "eval": 3, "exhibit": 2,
     }  # fmt: skip
     assert f"unet on {NAME}" in set(table["what"])
     assert table.set_index("what").loc[f"{NAME} test", "stored"] == 1
-    assert plan(wanted(context), context)["missing"].sum() == 0
+    assert plan(wanted(context), context, RECIPES)["missing"].sum() == 0
+
+
+def test_simulated_data_are_tasks_of_their_own(shared, tmp_path):
+    context, _ = shared
+    new = replace(context, store=tmp_path / "store", cache=tmp_path / "cache")
+    tasks = graph([run(new), scores(new)], new, RECIPES)
+    files = [task for task in tasks if task.path is not None]
+    assert len(files) == 2 + 1
+    assert {task.spec.kind: len(task.needs) for task in tasks} == {"data": 0, "train": 2, "eval": 1}
+    table = plan([run(new)], new, RECIPES).set_index("kind")
+    assert table.loc["data", "missing"] == 1
+    expected = 4 * 0.3 * (32 / 96) ** 2
+    assert table.loc["data", "missing_seconds"] == pytest.approx(expected)
+    ensure([data("train", new)], new, RECIPES)
+    made = [task.path for task in files if task.path.exists()]
+    assert made == volumes.files_of(data("train", new), new)
+    for path in made:
+        there = context.cache / path.relative_to(new.cache)
+        assert path.read_bytes() == there.read_bytes()
+
+
+def test_workers_write_the_same_bytes(shared, tmp_path):
+    context, _ = shared
+    new = replace(context, store=tmp_path / "store", cache=tmp_path / "cache", workers=2)
+    with workers.using(workers.Pool(2)):
+        ensure([data("train", new)], new, RECIPES)
+        workers.close_pool()
+    for path in volumes.files_of(data("train", new), new):
+        there = context.cache / path.relative_to(new.cache)
+        assert path.read_bytes() == there.read_bytes()
 
 
 def test_slices_of_a_subsampled_pool(shared, tmp_path):
@@ -220,7 +250,8 @@ def test_versions_make_specs_outdated(shared, monkeypatch):
     monkeypatch.setitem(metrics.VERSIONS, "ssim", 99)
     assert [bool(outdated(s)) for s in every] == [False, True, True, True, False, False, False]
     monkeypatch.undo()
-    monkeypatch.setattr(exhibits, "VERSION", 99)
+    for name in ("reference", "reconstruction"):
+        monkeypatch.setitem(exhibits.EXHIBITS, name, exhibits.find(name)._replace(version=99))
     assert [bool(outdated(s)) for s in every] == [False] * 4 + [True] * 2 + [False]
     monkeypatch.undo()
     monkeypatch.setattr(volumes, "_versions", lambda *words: ())
@@ -247,5 +278,5 @@ def test_missing_real_files_are_one_line(shared, tmp_path):
         update={"data": DataSpec(distribution=NAME, split="test", digest="x")}
     )
     with pytest.raises(MrinbError, match="give their data_root") as error:
-        ensure([spec], replace(context, store=tmp_path / "store"))
+        ensure([spec], replace(context, store=tmp_path / "store"), RECIPES)
     assert "\n" not in str(error.value)
