@@ -5,10 +5,11 @@ It is handed to ``compute``, which knows nothing else of them: a new kind of res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from mrinb import models
 from mrinb.compute.context import Context
 from mrinb.compute.recipe import Cost, Files, Job, Need, Recipe, Recipes, Tolerance
 from mrinb.pools import Pool
@@ -225,27 +226,8 @@ def _coils(data: DataSpec | None) -> int:
 
 def _step_s(model: ModelSpec, size: int, context: Context, coils: int = 15) -> float:
     """Seconds of a training step on one slice, as measured on one core."""
-    options, pixels = dict(model.options), (size / 96) ** 2
-    if model.name == "vit":
-        seconds = _vit_step_s(options, size)
-    elif model.name == "varnet":
-        cascades, channels = options.get("cascades", 8), options.get("channels", 12)
-        sensitivities = 0.0014 * coils * options.get("sens_channels", 9)
-        pixels *= 2 if options.get("oversampling", 1) else 1
-        seconds = 0.005 * (cascades + 1)
-        seconds += pixels * (0.0033 * cascades * channels + sensitivities)
-    else:
-        width = options.get("channels", 8) / 8
-        seconds = (0.012 + 0.0065 * width**2) * pixels
+    seconds = models.find(model.name).step_s(dict(model.options), size, coils)
     return seconds / 100 if _processor(context) == "cuda" else seconds
-
-
-def _vit_step_s(options: Mapping[str, float], size: int) -> float:
-    """Multiplications of the blocks at 65 GFLOP/s, and what is done once a step."""
-    width, depth = options.get("width", 396), options.get("depth", 4)
-    tokens = (size / options.get("patch", 10)) ** 2
-    linear, attention = 24 * tokens * width**2, 4 * tokens**2 * width
-    return 0.005 + 3 * depth * (linear + attention) / 6.5e10
 
 
 def _processor(context: Context) -> str:
@@ -288,7 +270,8 @@ def _method_cost(method: ModelSpec, data: DataSpec, slices: int) -> Cost:
     size, coils = _size(data), 1 if data.coil == "single" else _coils(data)
     iterations = dict(method.options).get("iterations", 100)
     group = f"eval/{method.name}/{coils}/{size}/cpu"
-    return Cost(group, slices * iterations, 4e-4 * (1 + coils / 2) * (size / 96) ** 2)
+    step_s = models.find(method.name).step_s(dict(method.options), size, coils)
+    return Cost(group, slices * iterations, step_s)
 
 
 def _exhibit_cost(spec: ExhibitSpec, context: Context) -> Cost:
@@ -395,9 +378,7 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
 def _method_outdated(method: ModelSpec | None) -> str | None:
     if method is None:
         return None
-    from mrinb.recon.models import METHOD_VERSIONS
-
-    version = METHOD_VERSIONS.get(method.name)
+    version = models.find(method.name).version
     same = version == dict(method.options).get("version")
     return None if same else f"{method.name} has version {version}"
 
