@@ -33,6 +33,8 @@ TRAINED = Tolerance(0.03, mean=True)
 
 PATCHES = Tolerance(0.03, mean=True)
 """For what depends on patches: rounding can tip one at the foreground's edge in or out."""
+FURTHER_S = 0.016
+"""Seconds that a further group of metrics takes on a slice of 96 x 96 pixels."""
 NEAREST = "nearest"
 """File that says which patches are nearest; it is needed for pictures and is not published."""
 
@@ -254,6 +256,20 @@ def _train_cost(spec: TrainSpec, context: Context) -> Cost:
 
 
 def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
+    cost, further = _scored_cost(spec, context), _further_metrics(spec)
+    if not further:
+        return cost
+    unit_s = cost.unit_s + FURTHER_S * (_size(spec.data) / 96) ** 2
+    return cost._replace(group=f"{cost.group}/{'+'.join(further)}", unit_s=unit_s)
+
+
+def _further_metrics(spec: EvalSpec) -> list[str]:
+    """The metrics of a spec, empty if they are those that every evaluation once had."""
+    names = [name for name, _ in spec.metrics]
+    return [] if "ssim" in names else names
+
+
+def _scored_cost(spec: EvalSpec, context: Context) -> Cost:
     size = _size(spec.data)
     units = split_slices(spec.data, context) + 4  # and opening files, loading weights
     if spec.method is not None:
@@ -309,7 +325,9 @@ def _eval_label(spec: EvalSpec) -> str:
     what = _train_label(spec.train) if spec.train else "zero-filled"
     if spec.method is not None:
         what = _method_label(spec.method)
-    return f"{what}, tested on {_data_label(spec.data)}"
+    further = _further_metrics(spec)
+    by = f" by {', '.join(further)}" if further else ""
+    return f"{what}, tested on {_data_label(spec.data)}{by}"
 
 
 def _method_label(spec: ModelSpec) -> str:
@@ -369,8 +387,8 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
     from mrinb.recon import metrics
 
     for name, version in spec.metrics:
-        if metrics.VERSIONS.get(name) != version:
-            return f"the metric {name} has version {metrics.VERSIONS.get(name)}"
+        if metrics.version(name) != version:
+            return f"the metric {name} has version {metrics.version(name)}"
     train = _train_outdated(spec.train) if spec.train else _method_outdated(spec.method)
     return _sampling_outdated(spec) or train or _data_outdated(spec.data)
 

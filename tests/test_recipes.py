@@ -15,7 +15,7 @@ from mrinb.data import volumes
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
 from mrinb.recipes import RECIPES
-from mrinb.recon import masks, metrics, training
+from mrinb.recon import masks, metrics, perceptual, training
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, TrainSpec
 
 TINY = profiles.PROFILES["quick"]._replace(size=32, coils=2, subjects=(2, 1, 1), slices=2)
@@ -219,6 +219,33 @@ def test_workers_write_the_same_bytes(shared, tmp_path):
     for path in volumes.files_of(data("train", new), new):
         there = context.cache / path.relative_to(new.cache)
         assert path.read_bytes() == there.read_bytes()
+
+
+def test_another_group_of_metrics_is_another_entry_and_trains_nothing(tmp_path):
+    context = Context(store=tmp_path / "store", cache=tmp_path / "cache", device="cpu")
+    large = TINY._replace(size=48)
+
+    def on(spec):
+        test = volumes.data_spec(NAME, "test", large, context)
+        return spec.model_copy(update={"data": test})
+
+    first = on(scores(context, run(context)))
+    ensure([first], context, RECIPES)
+    further = first.model_copy(update={"metrics": metrics.GROUPS["perceptual"].pairs()})
+    assert further.key != first.key
+    assert [task.spec for task in graph([further], context, RECIPES)] == [further]
+    table = ensure([further], context, RECIPES)[further].table("scores")
+    columns = [name + end for name in perceptual.VERSIONS for end in ("", "_matched")]
+    assert ((table[columns] >= 0) & (table[columns] <= 1)).all(axis=None)
+    assert (table[columns].max() > 0).all()
+    assert "ssim" not in table
+    assert RECIPES[EvalSpec].label(further).endswith(f"{NAME} test by haarpsi, ms_ssim, vif")
+    costs = [RECIPES[EvalSpec].cost(spec, context) for spec in (first, further)]
+    assert costs[0].group != costs[1].group
+    assert RECIPES[EvalSpec].outdated(further) is None
+    assert "the metric vif has version 1" in RECIPES[EvalSpec].outdated(
+        further.model_copy(update={"metrics": (("vif", 2),)})
+    )
 
 
 def test_slices_of_a_subsampled_pool(shared, tmp_path):
