@@ -125,6 +125,26 @@ def test_two_processes_make_a_file_once(context, log, tmp_path, number):
     assert sorted(lines(log)) == [f"{w} {n}" for w in ("begin", "end") for n in range(2)]
 
 
+def test_a_file_whose_maker_was_killed_is_made_again_and_no_other(context, log, tmp_path):
+    gate = tmp_path / "gate"
+    first = ToyData(folder=str(tmp_path), name="first", count=2, unit_s=9)
+    second = ToyData(folder=str(tmp_path), name="second", gate=str(gate))
+    specs = [ToyTrain(log=log, data=data, seed=n) for n, data in enumerate((first, second))]
+    process = start(context, specs)
+    # Nothing waits for the gate but the second's data, which therefore come last.
+    wait_for(lambda: "begin second-0" in lines(tmp_path / "prepared"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = lines(tmp_path / "prepared")
+    gate.touch()
+    ensure(specs, context, RECIPES)
+    made = {f"end first-{n}" for n in range(2)} & set(before)
+    again = lines(tmp_path / "prepared")[len(before) :]
+    assert "end second-0" in again
+    assert not made & set(again)
+    assert not [p for p in (context.cache / "leases").iterdir() if p.name != ".guard"]
+
+
 def test_files_that_splits_share_are_made_once_and_counted_once(context, tmp_path):
     whole = ToyData(folder=str(tmp_path), count=4, unit_s=3)
     part = ToyData(folder=str(tmp_path), count=2, unit_s=3)
