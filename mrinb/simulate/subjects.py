@@ -16,7 +16,7 @@ def subject_id(distribution: Distribution, split: str, index: int) -> int:
     """Number of a subject: distributions have different subjects, splits disjoint ones.
 
     The number is ``3 (10000 code + index) + split`` with a 20 bit digest of the distribution's
-    name as code, so that a subject's split is its number modulo 3 (``split_of``) wherever and in
+    name as code, so that a subject's split is its number modulo 3 wherever and in
     however many datasets it appears.
 
     Args:
@@ -36,8 +36,3 @@ def subject_id(distribution: Distribution, split: str, index: int) -> int:
         raise MrinbError(f"subject index {index}: give one between 0 and 9999")
     code = int.from_bytes(blake2b(distribution.name.encode(), digest_size=4).digest()) >> 12
     return 3 * (_SUBJECTS_PER_DISTRIBUTION * code + index) + SPLITS.index(split)
-
-
-def split_of(subject: int) -> str:
-    """The one split that a subject belongs to, in every dataset."""
-    return SPLITS[subject % 3]

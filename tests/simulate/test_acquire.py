@@ -321,7 +321,7 @@ def test_subjects_of_splits_are_disjoint_everywhere():
     every = [n for found in numbers.values() for n in found]
     assert len(every) == len(set(every))
     for (_, split), found in numbers.items():
-        assert {subjects.split_of(n) for n in found} == {split}
+        assert {subjects.SPLITS[n % 3] for n in found} == {split}
 
 
 def test_bad_subjects_are_one_clear_line():
