@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mrinb.errors import unknown
+from mrinb.models import NETWORKS
+from mrinb.models import label as network_name
 
-NETWORKS = {"unet": "U-net", "vit": "ViT", "varnet": "VarNet"}
-"""Networks that are trained, and their names for readers."""
-
-
-def network_name(model: str) -> str:
-    """A network's name for readers; what is no network keeps its own."""
-    return NETWORKS.get(model, model)
+__all__ = ["NETWORKS", "PROFILES", "Network", "Profile", "network_name", "profile"]
 
 
 class Network(NamedTuple):

@@ -5,12 +5,13 @@ It is handed to ``compute``, which knows nothing else of them: a new kind of res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from mrinb import models
 from mrinb.compute.context import Context
-from mrinb.compute.recipe import Cost, Job, Need, Recipe, Recipes, Tolerance
+from mrinb.compute.recipe import Cost, Files, Job, Need, Recipe, Recipes, Tolerance
 from mrinb.pools import Pool
 from mrinb.specs import (
     DataSpec,
@@ -32,6 +33,8 @@ TRAINED = Tolerance(0.03, mean=True)
 
 PATCHES = Tolerance(0.03, mean=True)
 """For what depends on patches: rounding can tip one at the foreground's edge in or out."""
+FURTHER_S = 0.016
+"""Seconds that a further group of metrics takes on a slice of 96 x 96 pixels."""
 NEAREST = "nearest"
 """File that says which patches are nearest; it is needed for pictures and is not published."""
 
@@ -76,25 +79,23 @@ def pool_slices(pool: Pool, data: Iterable[DataSpec], context: Context) -> int:
     return total
 
 
-def _is_simulated(spec: DataSpec, context: Context) -> bool:
-    """Whether a split's files are there, going by their number."""
-    if spec.simulator is None:
-        return True
-    from mrinb.data.volumes import folder
+def _data_files(spec: DataSpec, context: Context) -> list[Path]:
+    from mrinb.data.volumes import files_of
 
-    return sum(1 for _ in folder(spec, context).glob("*.h5")) >= spec.simulator.subjects
+    return files_of(spec, context)
 
 
-def _simulate(specs: Sequence[DataSpec], context: Context) -> None:
-    from mrinb.data.volumes import prepare
+def _simulate(spec: DataSpec, path: Path, context: Context) -> None:
+    from mrinb.data.volumes import make_file
 
-    prepare(specs, context)
+    make_file(spec, path, context)
 
 
 def _data_cost(spec: DataSpec, context: Context) -> Cost:
-    if spec.simulator is None:
+    made = spec.simulator
+    if made is None:
         return Cost("data", 0.0, 0.0)
-    return Cost("data", split_slices(spec, context), 0.3 * (spec.simulator.size / 96) ** 2)
+    return Cost("data", made.subjects * made.slices, 0.3 * (made.size / 96) ** 2)
 
 
 def _train(spec: TrainSpec, job: Job) -> None:
@@ -227,27 +228,8 @@ def _coils(data: DataSpec | None) -> int:
 
 def _step_s(model: ModelSpec, size: int, context: Context, coils: int = 15) -> float:
     """Seconds of a training step on one slice, as measured on one core."""
-    options, pixels = dict(model.options), (size / 96) ** 2
-    if model.name == "vit":
-        seconds = _vit_step_s(options, size)
-    elif model.name == "varnet":
-        cascades, channels = options.get("cascades", 8), options.get("channels", 12)
-        sensitivities = 0.0014 * coils * options.get("sens_channels", 9)
-        pixels *= 2 if options.get("oversampling", 1) else 1
-        seconds = 0.005 * (cascades + 1)
-        seconds += pixels * (0.0033 * cascades * channels + sensitivities)
-    else:
-        width = options.get("channels", 8) / 8
-        seconds = (0.012 + 0.0065 * width**2) * pixels
+    seconds = models.find(model.name).step_s(dict(model.options), size, coils)
     return seconds / 100 if _processor(context) == "cuda" else seconds
-
-
-def _vit_step_s(options: Mapping[str, float], size: int) -> float:
-    """Multiplications of the blocks at 65 GFLOP/s, and what is done once a step."""
-    width, depth = options.get("width", 396), options.get("depth", 4)
-    tokens = (size / options.get("patch", 10)) ** 2
-    linear, attention = 24 * tokens * width**2, 4 * tokens**2 * width
-    return 0.005 + 3 * depth * (linear + attention) / 6.5e10
 
 
 def _processor(context: Context) -> str:
@@ -274,6 +256,20 @@ def _train_cost(spec: TrainSpec, context: Context) -> Cost:
 
 
 def _eval_cost(spec: EvalSpec, context: Context) -> Cost:
+    cost, further = _scored_cost(spec, context), _further_metrics(spec)
+    if not further:
+        return cost
+    unit_s = cost.unit_s + FURTHER_S * (_size(spec.data) / 96) ** 2
+    return cost._replace(group=f"{cost.group}/{'+'.join(further)}", unit_s=unit_s)
+
+
+def _further_metrics(spec: EvalSpec) -> list[str]:
+    """The metrics of a spec, empty if they are those that every evaluation once had."""
+    names = [name for name, _ in spec.metrics]
+    return [] if "ssim" in names else names
+
+
+def _scored_cost(spec: EvalSpec, context: Context) -> Cost:
     size = _size(spec.data)
     units = split_slices(spec.data, context) + 4  # and opening files, loading weights
     if spec.method is not None:
@@ -290,7 +286,8 @@ def _method_cost(method: ModelSpec, data: DataSpec, slices: int) -> Cost:
     size, coils = _size(data), 1 if data.coil == "single" else _coils(data)
     iterations = dict(method.options).get("iterations", 100)
     group = f"eval/{method.name}/{coils}/{size}/cpu"
-    return Cost(group, slices * iterations, 4e-4 * (1 + coils / 2) * (size / 96) ** 2)
+    step_s = models.find(method.name).step_s(dict(method.options), size, coils)
+    return Cost(group, slices * iterations, step_s)
 
 
 def _exhibit_cost(spec: ExhibitSpec, context: Context) -> Cost:
@@ -328,7 +325,9 @@ def _eval_label(spec: EvalSpec) -> str:
     what = _train_label(spec.train) if spec.train else "zero-filled"
     if spec.method is not None:
         what = _method_label(spec.method)
-    return f"{what}, tested on {_data_label(spec.data)}"
+    further = _further_metrics(spec)
+    by = f" by {', '.join(further)}" if further else ""
+    return f"{what}, tested on {_data_label(spec.data)}{by}"
 
 
 def _method_label(spec: ModelSpec) -> str:
@@ -388,8 +387,8 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
     from mrinb.recon import metrics
 
     for name, version in spec.metrics:
-        if metrics.VERSIONS.get(name) != version:
-            return f"the metric {name} has version {metrics.VERSIONS.get(name)}"
+        if metrics.version(name) != version:
+            return f"the metric {name} has version {metrics.version(name)}"
     train = _train_outdated(spec.train) if spec.train else _method_outdated(spec.method)
     return _sampling_outdated(spec) or train or _data_outdated(spec.data)
 
@@ -397,9 +396,7 @@ def _eval_outdated(spec: EvalSpec) -> str | None:
 def _method_outdated(method: ModelSpec | None) -> str | None:
     if method is None:
         return None
-    from mrinb.recon.models import METHOD_VERSIONS
-
-    version = METHOD_VERSIONS.get(method.name)
+    version = models.find(method.name).version
     same = version == dict(method.options).get("version")
     return None if same else f"{method.name} has version {version}"
 
@@ -454,8 +451,7 @@ def _tolerance(spec: EvalSpec | ExhibitSpec) -> Tolerance:
 RECIPES: Recipes = {
     DataSpec: Recipe(
         None, lambda spec: [], _data_cost, _data_label,
-        prepare=_simulate,
-        present=_is_simulated, outdated=_data_outdated,
+        files=Files(_data_files, _simulate), outdated=_data_outdated,
     ),
     TrainSpec: Recipe(
         _train, _train_needs, _train_cost, _train_label,

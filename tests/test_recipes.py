@@ -15,7 +15,7 @@ from mrinb.data import volumes
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
 from mrinb.recipes import RECIPES
-from mrinb.recon import masks, metrics, training
+from mrinb.recon import masks, metrics, perceptual, training
 from mrinb.specs import DataSpec, EvalSpec, ExhibitSpec, ModelSpec, TrainSpec
 
 TINY = profiles.PROFILES["quick"]._replace(size=32, coils=2, subjects=(2, 1, 1), slices=2)
@@ -59,7 +59,7 @@ def scores(context, train=None, epoch=None):
 def exhibit(context, name, train=None):
     return ExhibitSpec(
         name=name, train=train, data=data("test", context), sampling=masks.sampling(4),
-        options=(("slices", 2),), version=1,
+        options=(("slices", 2),), version=exhibits.find(name).version,
     )  # fmt: skip
 
 
@@ -122,15 +122,15 @@ def test_a_checkpoint_that_is_missing_is_trained_again(shared, tmp_path):
         path = draft.path("epoch-03.safetensors")
         path.write_bytes(found[train].path(path.name).read_bytes())
     there = replace(context, store=tmp_path / "none", published=(store.root,))
-    assert [t.spec.kind for t in graph([train, scores(context, train)], there)] == ["eval"]
-    kinds = [t.spec.kind for t in graph([scores(context, train, 1)], there)]
+    assert [t.spec.kind for t in graph([train, scores(context, train)], there, RECIPES)] == ["eval"]
+    kinds = [t.spec.kind for t in graph([scores(context, train, 1)], there, RECIPES)]
     assert kinds == ["train", "eval"]
 
 
 def test_a_recomputed_sample_agrees(shared):
     context, _ = shared
-    assert results.verify(context.store) == []
-    checks = results.recompute(context.store, 6, context)
+    assert results.verify(context.store, RECIPES) == []
+    checks = results.recompute(context.store, 6, context, recipes=RECIPES)
     assert len(checks) == 6
     assert all(c.agrees for c in checks), checks
     # The same processor and the same number of threads: the same numbers.
@@ -142,9 +142,9 @@ def test_estimates_come_from_what_was_measured(shared):
     train = run(context)
     entry = found[train]
     longer = run(context, epochs=6)
-    assert estimate(longer, context) == pytest.approx(2 * entry.record["seconds"])
+    assert estimate(longer, context, RECIPES) == pytest.approx(2 * entry.record["seconds"])
     empty = replace(context, store=context.store.parent / "empty")
-    assert estimate(longer, empty) == pytest.approx(2 * estimate(train, empty))
+    assert estimate(longer, empty, RECIPES) == pytest.approx(2 * estimate(train, empty, RECIPES))
 
 
 def test_the_built_in_estimate_follows_measured_steps():
@@ -182,13 +182,70 @@ def test_the_built_in_estimate_of_other_networks_is_of_their_order(name, profile
 def test_plan_of_real_specs(shared):
     context, _ = shared
     other = replace(context, store=context.store.parent / "other")
-    table = plan(wanted(context), other)
+    table = plan(wanted(context), other, RECIPES)
     assert table.groupby("kind")["runs"].sum().to_dict() == {
         "data": 2, "train": 1, "eval": 3, "exhibit": 2,
     }  # fmt: skip
     assert f"unet on {NAME}" in set(table["what"])
     assert table.set_index("what").loc[f"{NAME} test", "stored"] == 1
-    assert plan(wanted(context), context)["missing"].sum() == 0
+    assert plan(wanted(context), context, RECIPES)["missing"].sum() == 0
+
+
+def test_simulated_data_are_tasks_of_their_own(shared, tmp_path):
+    context, _ = shared
+    new = replace(context, store=tmp_path / "store", cache=tmp_path / "cache")
+    tasks = graph([run(new), scores(new)], new, RECIPES)
+    files = [task for task in tasks if task.path is not None]
+    assert len(files) == 2 + 1
+    assert {task.spec.kind: len(task.needs) for task in tasks} == {"data": 0, "train": 2, "eval": 1}
+    table = plan([run(new)], new, RECIPES).set_index("kind")
+    assert table.loc["data", "missing"] == 1
+    expected = 4 * 0.3 * (32 / 96) ** 2
+    assert table.loc["data", "missing_seconds"] == pytest.approx(expected)
+    ensure([data("train", new)], new, RECIPES)
+    made = [task.path for task in files if task.path.exists()]
+    assert made == volumes.files_of(data("train", new), new)
+    for path in made:
+        there = context.cache / path.relative_to(new.cache)
+        assert path.read_bytes() == there.read_bytes()
+
+
+def test_workers_write_the_same_bytes(shared, tmp_path):
+    context, _ = shared
+    new = replace(context, store=tmp_path / "store", cache=tmp_path / "cache", workers=2)
+    with workers.using(workers.Pool(2)):
+        ensure([data("train", new)], new, RECIPES)
+        workers.close_pool()
+    for path in volumes.files_of(data("train", new), new):
+        there = context.cache / path.relative_to(new.cache)
+        assert path.read_bytes() == there.read_bytes()
+
+
+def test_another_group_of_metrics_is_another_entry_and_trains_nothing(tmp_path):
+    context = Context(store=tmp_path / "store", cache=tmp_path / "cache", device="cpu")
+    large = TINY._replace(size=48)
+
+    def on(spec):
+        test = volumes.data_spec(NAME, "test", large, context)
+        return spec.model_copy(update={"data": test})
+
+    first = on(scores(context, run(context)))
+    ensure([first], context, RECIPES)
+    further = first.model_copy(update={"metrics": metrics.GROUPS["perceptual"].pairs()})
+    assert further.key != first.key
+    assert [task.spec for task in graph([further], context, RECIPES)] == [further]
+    table = ensure([further], context, RECIPES)[further].table("scores")
+    columns = [name + end for name in perceptual.VERSIONS for end in ("", "_matched")]
+    assert np.isfinite(table[columns]).all(axis=None)
+    assert table["haarpsi"].between(0.01, 0.99).all()
+    assert "ssim" not in table
+    assert RECIPES[EvalSpec].label(further).endswith(f"{NAME} test by haarpsi, ms_ssim, vif")
+    costs = [RECIPES[EvalSpec].cost(spec, context) for spec in (first, further)]
+    assert costs[0].group != costs[1].group
+    assert RECIPES[EvalSpec].outdated(further) is None
+    assert "the metric vif has version 1" in RECIPES[EvalSpec].outdated(
+        further.model_copy(update={"metrics": (("vif", 2),)})
+    )
 
 
 def test_slices_of_a_subsampled_pool(shared, tmp_path):
@@ -220,7 +277,8 @@ def test_versions_make_specs_outdated(shared, monkeypatch):
     monkeypatch.setitem(metrics.VERSIONS, "ssim", 99)
     assert [bool(outdated(s)) for s in every] == [False, True, True, True, False, False, False]
     monkeypatch.undo()
-    monkeypatch.setattr(exhibits, "VERSION", 99)
+    for name in ("reference", "reconstruction"):
+        monkeypatch.setitem(exhibits.EXHIBITS, name, exhibits.find(name)._replace(version=99))
     assert [bool(outdated(s)) for s in every] == [False] * 4 + [True] * 2 + [False]
     monkeypatch.undo()
     monkeypatch.setattr(volumes, "_versions", lambda *words: ())

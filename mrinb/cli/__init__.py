@@ -22,7 +22,6 @@ data = typer.Typer(help="Simulated and real data.", no_args_is_help=True, rich_m
 app.add_typer(data, name="data")
 
 ProfileOption = Annotated[str, typer.Option(help="quick, classroom or paper")]
-WorkersOption = Annotated[int, typer.Option(help="worker processes of one thread each", min=0)]
 
 
 def _version(asked: bool) -> None:
@@ -98,23 +97,28 @@ def simulate(
         str, typer.Argument(help="pool of distributions, such as 'knee/*'")
     ] = "*",
     profile: ProfileOption = "classroom",
-    workers: WorkersOption = 2,
+    workers: Annotated[
+        int | None, typer.Option(help="worker processes; default one a core", min=0)
+    ] = None,
 ) -> None:
     """Simulate the files of a profile ahead of time; a chapter does it on first use."""
     from mrinb.compute.context import Context
-    from mrinb.data.volumes import SPLITS, data_spec, folder, prepare
+    from mrinb.compute.runner import ensure
+    from mrinb.compute.workers import default_workers
+    from mrinb.data.volumes import SPLITS, data_spec, files_of
     from mrinb.pools import Pool
     from mrinb.profiles import profile as sizes
+    from mrinb.recipes import RECIPES
 
-    context = Context(workers=workers)
+    context = Context(workers=default_workers() if workers is None else workers)
     pool = Pool.parse(distribution)
     specs = [
         data_spec(name, split, sizes(profile), context)
         for name in pool.distributions
         for split in SPLITS
     ]
-    prepare(specs, context)
-    count = sum(len(list(folder(spec, context).glob("*.h5"))) for spec in specs)
+    ensure(specs, context, RECIPES)
+    count = sum(len(files_of(spec, context)) for spec in specs)
     typer.echo(f"{count} volumes in {context.cache / 'data'}")
 
 

@@ -72,12 +72,16 @@ class Leases:
 
     Args:
         folder: where lease files lie; made when first needed.
+        what: what the folder above it is, for messages.
         beat_s: seconds between two heartbeats.
         patience: heartbeats that may be missed before a lease is free.
     """
 
-    def __init__(self, folder: Path, beat_s: float = 5.0, patience: int = 6) -> None:
+    def __init__(
+        self, folder: Path, beat_s: float = 5.0, patience: int = 6, what: str = "results store"
+    ) -> None:
         self.folder = folder
+        self.what = what
         self.beat_s = beat_s
         self.patience = patience
         self._seen: dict[str, tuple[str, int, float]] = {}
@@ -132,7 +136,7 @@ class Leases:
             return None
         except OSError as error:
             raise StoreError(
-                f"results store {self.folder.parent} cannot be written to "
+                f"{self.what} {self.folder.parent} cannot be written to "
                 f"({error.strerror or error}): choose another folder"
             ) from error
         return Lease(path, mine, self.beat_s)

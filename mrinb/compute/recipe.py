@@ -96,18 +96,30 @@ class Job:
 
 
 Compute = Callable[[Any, Job], None]
+Make = Callable[[Any, Path, Context], None]
+
+
+class Files(NamedTuple):
+    """How results are made that are files of the data cache and no entries of the store.
+
+    Attributes:
+        paths: the files that a result consists of, there or not; results may share files.
+        make: writes one of them, whole or not at all. It must be importable, for worker processes.
+    """
+
+    paths: Callable[[Any, Context], Sequence[Path]]
+    make: Make
 
 
 class Recipe(NamedTuple):
     """How one kind of result is made. ``compute`` must be importable, for worker processes.
 
     Attributes:
-        compute: writes the result's files into the job's draft; None for what is prepared.
+        compute: writes the result's files into the job's draft; None for files of the data cache.
         needs: what must be there before.
         cost: what it is expected to take.
         label: what it is, in words, without the seed.
-        prepare: for what is not kept in the store: makes several specs at once.
-        present: whether what is not kept in the store is there.
+        files: how they are made where they are files of the data cache.
         outdated: why a spec can no longer be computed by this code, or None.
         published: glob patterns of the files that are published.
         tolerance: how far a recomputation may lie off.
@@ -117,8 +129,7 @@ class Recipe(NamedTuple):
     needs: Callable[[Any], Sequence[Need]]
     cost: Callable[[Any, Context], Cost]
     label: Callable[[Any], str]
-    prepare: Callable[[Sequence[Any], Context], None] | None = None
-    present: Callable[[Any, Context], bool] = lambda spec, context: False
+    files: Files | None = None
     outdated: Callable[[Any], str | None] = lambda spec: None
     published: tuple[str, ...] = ("*.parquet", "*.json", "*.npz")
     tolerance: Callable[[Any], Tolerance] = lambda spec: Tolerance(1e-4)

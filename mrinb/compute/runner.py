@@ -2,7 +2,9 @@
 
 What is asked for is resolved into a graph of missing results; those whose needs are met are
 computed, the longest chain of work first. Every result goes into the store when it is finished,
-so that a killed run loses only what was being computed, and a training not even that.
+so that a killed run loses only what was being computed, and a training not even that. Data that are
+made here are tasks as well, one for each file of the data cache: what needs them starts when they
+are there.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mrinb.compute import workers
 from mrinb.compute.context import Context
-from mrinb.compute.leases import StoreError
-from mrinb.compute.recipe import Cost, Need, Recipe, Recipes
+from mrinb.compute.leases import Holder, StoreError
+from mrinb.compute.recipe import Cost, Files, Need, Recipe, Recipes
 from mrinb.compute.specs import Spec
 from mrinb.compute.store import Entry, Store, entries, seed_of
 from mrinb.compute.workers import Order, perform, store_of
@@ -42,7 +45,7 @@ ANNOUNCEMENT = "computing "
 
 @dataclass(eq=False)
 class Task:
-    """A missing result.
+    """A missing result, or one missing file of the data cache.
 
     Attributes:
         spec: what.
@@ -56,6 +59,9 @@ class Task:
         fraction: how much of it is done.
         text: what it says of itself, or what another process does about it.
         dead: token of a lease on it whose holder has been given up.
+        path: the file of the data cache that is made; None for an entry of the store.
+        share: how much of its spec the file is.
+        specs: every spec that has the file.
     """
 
     spec: Spec
@@ -69,6 +75,9 @@ class Task:
     fraction: float = 0.0
     text: str = ""
     dead: str | None = None
+    path: Path | None = None
+    share: float = 1.0
+    specs: dict[Spec, None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -78,6 +87,10 @@ class Task:
 
     def order(self, context: Context) -> Order:
         """The order for whoever computes it."""
+        if self.path is not None:
+            assert self.recipe.files is not None
+            make = self.recipe.files.make
+            return Order(self.spec, make, context, dead=self.dead, path=self.path)
         assert self.recipe.compute is not None and self.cost is not None
         record = (("cost", {"group": self.cost.group, "units": self.cost.units}),)
         files = tuple(sorted(self.files))
@@ -100,11 +113,11 @@ def ensure(specs: Sequence[Spec], context: Context, recipes: Recipes) -> dict[Sp
             the others gave is in the store.
     """
     store = store_of(context)
-    found = {spec: store.find(spec) for spec in specs if not recipe_of(spec, recipes).prepare}
+    found = {spec: store.find(spec) for spec in specs if not recipe_of(spec, recipes).files}
     tasks = graph([s for s in specs if found.get(s) is None], context, recipes)
     if tasks:
         _permit(tasks, context)
-        if not all(task.recipe.prepare for task in tasks):
+        if _results(tasks):
             store.check_writable()
         _announce(tasks, context)
         _compute(tasks, context)
@@ -149,6 +162,7 @@ class _Graph:
         self.context, self.recipes = context, recipes
         self.store = store_of(context)
         self.tasks: dict[tuple[str, str], Task] = {}
+        self.files: dict[Spec, list[Task]] = {}
 
     def resolve(self, specs: Sequence[Spec], speeds: Mapping[str, float] | None) -> list[Task]:
         for spec in specs:
@@ -157,7 +171,8 @@ class _Graph:
             speeds = rates(self.store) if self.tasks else {}
         ordered = list(self.tasks.values())
         for task in ordered:
-            task.cost = task.recipe.cost(task.spec, self.context)
+            cost = task.recipe.cost(task.spec, self.context)
+            task.cost = cost._replace(units=cost.units * task.share)
             task.seconds = _seconds(task.cost, speeds)
             task.rank = task.seconds
         for task in reversed(ordered):
@@ -165,24 +180,44 @@ class _Graph:
                 need.rank = max(need.rank, need.seconds + task.rank)
         return ordered
 
-    def _visit(self, need: Need) -> Task | None:
+    def _visit(self, need: Need) -> list[Task]:
+        """The tasks that a need waits for."""
         spec, recipe = need.spec, recipe_of(need.spec, self.recipes)
+        if recipe.files:
+            return self._visit_files(spec, recipe, recipe.files)
         ident = (spec.kind, spec.key)
         task = self.tasks.get(ident)
         if task is None:
-            if _is_there(need, recipe, self.store, self.context):
-                return None
+            if self.store.find(spec, need.files) is not None:
+                return []
             task = Task(spec, recipe)
-            task.needs = [t for n in recipe.needs(spec) if (t := self._visit(n)) is not None]
+            task.needs = [t for n in recipe.needs(spec) for t in self._visit(n)]
             self.tasks[ident] = task
         task.files.update(need.files)
-        return task
+        return [task]
+
+    def _visit_files(self, spec: Spec, recipe: Recipe, files: Files) -> list[Task]:
+        if spec not in self.files:
+            paths = files.paths(spec, self.context)
+            self.files[spec] = []
+            for path in paths:
+                if not path.exists():
+                    task = Task(spec, recipe, path=path, share=1 / len(paths))
+                    task = self.tasks.setdefault(("file", str(path)), task)
+                    task.specs[spec] = None
+                    self.files[spec].append(task)
+        return self.files[spec]
 
 
-def _is_there(need: Need, recipe: Recipe, store: Store, context: Context) -> bool:
-    if recipe.prepare:
-        return recipe.present(need.spec, context)
-    return store.find(need.spec, need.files) is not None
+def _results(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks whose results go into the store."""
+    return [task for task in tasks if task.path is None]
+
+
+def _is_there(spec: Spec, recipe: Recipe, store: Store, context: Context) -> bool:
+    if recipe.files:
+        return all(path.exists() for path in recipe.files.paths(spec, context))
+    return store.find(spec) is not None
 
 
 def rates(store: Store) -> dict[str, float]:
@@ -241,7 +276,11 @@ def plan(
 
     store = store_of(context)
     speeds = rates(store) if speeds is None else speeds
-    missing = {t.spec: t for t in graph(specs, context, recipes, speeds)}
+    missing: dict[Spec, float] = {}
+    for task in graph(specs, context, recipes, speeds):
+        for spec in task.specs or (task.spec,):
+            seconds = task.seconds / max(len(task.specs), 1)
+            missing[spec] = missing.get(spec, 0.0) + seconds
     rows = []
     for spec in _closure(specs, recipes):
         recipe = recipe_of(spec, recipes)
@@ -251,9 +290,9 @@ def plan(
                 "what": recipe.label(spec),
                 "runs": 1,
                 "seconds": _seconds(recipe.cost(spec, context), speeds),
-                "stored": int(_is_there(Need(spec), recipe, store, context)),
+                "stored": int(_is_there(spec, recipe, store, context)),
                 "missing": int(spec in missing),
-                "missing_seconds": missing[spec].seconds if spec in missing else 0.0,
+                "missing_seconds": missing.get(spec, 0.0),
             }
         )
     columns = ["kind", "what", "runs", "seconds", "stored", "missing", "missing_seconds"]
@@ -286,7 +325,7 @@ def duration(seconds: float) -> str:
 
 def _permit(tasks: Sequence[Task], context: Context) -> None:
     """Return if the tasks may be computed; else say why not."""
-    work = [t for t in tasks if not t.recipe.prepare]
+    work = _results(tasks)
     if not work:
         return
     seconds = wall_seconds(tasks, context)
@@ -328,45 +367,30 @@ def _announce(tasks: Sequence[Task], context: Context) -> None:
     """Say what is about to be computed and how long that takes, if it takes a while."""
     seconds = wall_seconds(tasks, context)
     if seconds >= ANNOUNCED_S:
-        work = sum(not t.recipe.prepare for t in tasks)
+        work = len(_results(tasks))
         what = f"{work} result{'s' * (work != 1)}" if work else "data"
         print(f"{ANNOUNCEMENT}{what}, about {duration(seconds)}", file=sys.stderr, flush=True)
 
 
 def _compute(tasks: Sequence[Task], context: Context) -> None:
-    _prepare(tasks, context)
-    work = [t for t in tasks if not t.recipe.prepare]
-    with _Bar(work, context.workers) as bar:
-        short = sum(t.seconds for t in work) < POOL_START_S
+    with _Bar(tasks, context.workers) as bar:
+        short = sum(t.seconds for t in tasks) < POOL_START_S
         if context.workers == 0:
-            failures = _Here(work, context, bar).finish()
+            failures = _Here(tasks, context, bar).finish()
         elif short and not workers.pool_runs(context.workers):
             with workers.one_thread():  # as a worker would, so that the numbers are the same
-                failures = _Here(work, context, bar).finish()
+                failures = _Here(tasks, context, bar).finish()
         else:
-            failures = _InPool(work, context, bar).finish()
+            failures = _InPool(tasks, context, bar).finish()
     if failures:
+        work = _results(tasks)
         kept = sum(t.state == "done" for t in work)
         more = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
-        skipped = len(work) - kept - len(failures)
+        skipped = sum(t.state == "skipped" for t in work)
         more += f"; {skipped} not started for want of these" if skipped else ""
         more += f"; {kept} finished and are kept" if kept else ""
         (task, line), *_ = failures.items()
         raise MrinbError(f"{task.name}: {line}{more}")
-
-
-def _prepare(tasks: Sequence[Task], context: Context) -> None:
-    """Make what is not kept in the store, all of a kind at once."""
-    kinds: dict[type[Spec], list[Task]] = {}
-    for task in tasks:
-        if task.recipe.prepare:
-            kinds.setdefault(type(task.spec), []).append(task)
-    for group in kinds.values():
-        prepare = group[0].recipe.prepare
-        assert prepare is not None
-        prepare([t.spec for t in group], context)
-        for task in group:
-            task.state = "done"
 
 
 class _Run:
@@ -386,12 +410,17 @@ class _Run:
         for task in self.tasks:
             if task.state != "new" or any(need.state != "done" for need in task.needs):
                 continue
-            held = self.store.holder(task.spec)
+            held = self._holder(task)
             if held is not None and held[1]:
                 task.text = f"in process {held[0].pid}: {held[0].progress or 'begun'}"
                 continue
             task.dead = held[0].token if held is not None else None
             yield task
+
+    def _holder(self, task: Task) -> tuple[Holder, bool] | None:
+        if task.path is None:
+            return self.store.holder(task.spec)
+        return workers.file_holder(task.path, self.context.cache)
 
     def close(self, task: Task, line: str = "") -> None:
         """A task has ended, with one line about an error if there was one."""
@@ -399,19 +428,24 @@ class _Run:
         task.fraction = 1.0
         if line:
             self.failures[task] = line
-            for other in self.tasks:
-                if other.state == "new" and _hangs_on(other, task):
-                    other.state = "skipped"
+            self._skip(task)
         self.bar.show()
+
+    def _skip(self, failed: Task) -> None:
+        """Give up what needs a task that has failed, directly or through others."""
+        lost = {failed}
+        while True:
+            more = [t for t in self.tasks if t.state == "new" and not lost.isdisjoint(t.needs)]
+            if not more:
+                return
+            for task in more:
+                task.state = "skipped"
+            lost.update(more)
 
     @property
     def left(self) -> bool:
         """Whether there is something to do or to wait for."""
         return any(task.state in ("new", "running") for task in self.tasks)
-
-
-def _hangs_on(task: Task, on: Task) -> bool:
-    return any(need is on or _hangs_on(need, on) for need in task.needs)
 
 
 class _Here(_Run):
@@ -471,7 +505,8 @@ class _InPool(_Run):
             pool.submit(task.order(self.context))
 
     def _heed(self, event: workers.Event) -> None:
-        task = next(t for t in self.tasks if t.state == "running" and t.spec == event.order.spec)
+        what = (event.order.spec, event.order.path)
+        task = next(t for t in self.tasks if t.state == "running" and (t.spec, t.path) == what)
         if event.kind == "progress":
             task.fraction, task.text = event.fraction, event.text
         elif event.kind == "busy":
@@ -535,14 +570,25 @@ class _Bar:
         self.bar.start_t -= now - self.began
 
     def _draw(self) -> None:
-        ended = sum(t.state in ("done", "failed", "skipped") for t in self.tasks)
+        left = _ended(self.tasks) < len(self.tasks)
         now = [t for t in self.tasks if t.state in ("new", "running") and t.text]
         texts = [f"{t.recipe.label(t.spec)[:40]}: {t.text}" for t in now[:2]]
-        texts = [f"about {duration(self.left_s)} left", *texts] if ended < len(self.tasks) else []
+        texts = [f"about {duration(self.left_s)} left", *texts] if left else []
         self.bar.n = min(self.done, self.total)
-        self.bar.set_description_str(f"{ended} of {len(self.tasks)} results", refresh=False)
+        self.bar.set_description_str(_counts(self.tasks), refresh=False)
         self.bar.set_postfix_str("; ".join(texts), refresh=False)
         self.bar.refresh()
+
+
+def _counts(tasks: Sequence[Task]) -> str:
+    """How many results, and how many files of data, there are by now."""
+    files = [task for task in tasks if task.path is not None]
+    kinds = ((_results(tasks), "results"), (files, "data files"))
+    return ", ".join(f"{_ended(some)} of {len(some)} {what}" for some, what in kinds if some)
+
+
+def _ended(tasks: Sequence[Task]) -> int:
+    return sum(t.state in ("done", "failed", "skipped") for t in tasks)
 
 
 def _weight(task: Task) -> float:

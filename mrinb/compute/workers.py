@@ -20,13 +20,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mrinb.compute.context import Context
-from mrinb.compute.leases import LeaseLost, StoreError
-from mrinb.compute.recipe import Compute, Job
+from mrinb.compute.leases import Holder, LeaseLost, Leases, StoreError
+from mrinb.compute.recipe import Job
 from mrinb.compute.specs import Spec
 from mrinb.compute.store import Store
 from mrinb.errors import MrinbError
 
+WORKERS = "MRINB_WORKERS"
+"""Environment variable with the number of workers where none is asked for."""
+
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def default_workers() -> int:
+    """The number of workers where none is asked for.
+
+    It is that of the environment variable ``MRINB_WORKERS`` if there is one, else one for each
+    core that this process may use: a cluster's job may use fewer than the machine has.
+
+    Raises:
+        MrinbError: the variable holds no number of workers.
+    """
+    given = os.environ.get(WORKERS, "").strip()
+    if not given:
+        from joblib import cpu_count  # minds affinity and limits of the process's control group
+
+        return int(cpu_count())
+    if not given.isdecimal():
+        raise MrinbError(
+            f"{WORKERS} is {given!r}: give a whole number of worker processes, 0 for none"
+        )
+    return int(given)
 
 
 class Order(NamedTuple):
@@ -34,19 +58,21 @@ class Order(NamedTuple):
 
     Attributes:
         spec: what.
-        compute: the recipe's function.
+        compute: the recipe's function, a ``Compute``, or the ``Make`` of a file.
         context: where.
         files: glob patterns of files that a stored entry must have to be good enough.
         dead: token of a lease whose holder has been given up.
         record: more for the entry's record.
+        path: the one file of the data cache that is made; None for an entry of the store.
     """
 
     spec: Spec
-    compute: Compute
+    compute: Callable[..., None]
     context: Context
     files: tuple[str, ...] = ()
     dead: str | None = None
     record: tuple[tuple[str, Any], ...] = ()
+    path: Path | None = None
 
 
 class Event(NamedTuple):
@@ -76,8 +102,24 @@ def store_of(context: Context) -> Store:
     return _store(context.store, context.published)
 
 
+@functools.lru_cache(maxsize=8)
+def _file_leases(cache: Path) -> Leases:
+    return Leases(cache / "leases", what="data cache")
+
+
+def _file_lease_name(path: Path, cache: Path) -> str:
+    return os.path.relpath(path, cache).replace(os.sep, "+")
+
+
+def file_holder(path: Path, cache: Path) -> tuple[Holder, bool] | None:
+    """Who makes a file of the data cache and whether it seems alive; None if nobody does."""
+    leases, name = _file_leases(cache), _file_lease_name(path, cache)
+    holder = leases.holder(name)
+    return None if holder is None else (holder, leases.alive(name, holder))
+
+
 def perform(order: Order, progress: Callable[[float, str], None]) -> bool:
-    """Compute one result and put it into the store, unless it is there by now.
+    """Compute one result and put it into the store, or make a file, unless it is there by now.
 
     Args:
         order: what to compute.
@@ -86,6 +128,8 @@ def perform(order: Order, progress: Callable[[float, str], None]) -> bool:
     Returns:
         False if another living process is computing it.
     """
+    if order.path is not None:
+        return _make_file(order, order.path)
     spec, store = order.spec, store_of(order.context)
     lease = store.lease(spec, order.dead)
     if lease is None:
@@ -103,6 +147,17 @@ def perform(order: Order, progress: Callable[[float, str], None]) -> bool:
                     order.compute(spec, Job(spec, order.context, store, draft, report))
     except LeaseLost:
         return False
+    return True
+
+
+def _make_file(order: Order, path: Path) -> bool:
+    cache = order.context.cache
+    lease = _file_leases(cache).acquire(_file_lease_name(path, cache), order.dead)
+    if lease is None:
+        return False
+    with lease:
+        if not path.exists():
+            order.compute(order.spec, path, order.context)
     return True
 
 

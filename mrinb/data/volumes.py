@@ -181,28 +181,33 @@ def folder(spec: DataSpec, context: Context) -> Path:
     return context.cache / "data" / f"{name}-{spec.simulator.key}" / spec.split
 
 
-def prepare(specs: Iterable[DataSpec], context: Context, progress: bool = True) -> None:
-    """Generate all simulated files that are missing, with one pool of workers.
+def files_of(spec: DataSpec, context: Context) -> list[Path]:
+    """The simulated files of a split, there or not; a split of real files has none."""
+    return list(_subjects_of(spec, context))
 
-    Args:
-        specs: the splits; those of real files are passed over.
-        context: cache and number of workers.
-        progress: show a progress bar.
+
+def make_file(spec: DataSpec, path: Path, context: Context) -> None:
+    """Simulate one of the files of a split (``files_of``), which appears whole or not at all.
 
     Raises:
-        MrinbError: the cache cannot be written to, or a spec is of another simulator version.
+        MrinbError: the cache cannot be written to, or the spec is of another simulator version.
     """
-    from mrinb.simulate import acquire
+    from mrinb.simulate import files as simulated
 
-    wanted = {s for s in specs if s.simulator is not None}
-    for spec in wanted:
-        _check_versions(spec)
-    requests: list[tuple[catalogue.Distribution | str, str, SimulatorSpec, Path, Coil]] = [
-        (s.distribution, s.split, s.simulator, folder(s, context), s.coil)
-        for s in sorted(wanted, key=DataSpec.canonical)
-        if s.simulator is not None
-    ]
-    acquire.generate_many(requests, max(context.workers, 1), progress)
+    assert spec.simulator is not None
+    _check_versions(spec)
+    subject = _subjects_of(spec, context)[path]
+    found = catalogue.distribution(spec.distribution)
+    simulated.make(found, subject, spec.simulator, path, spec.coil)
+
+
+def _subjects_of(spec: DataSpec, context: Context) -> dict[Path, int]:
+    from mrinb.simulate import files as simulated
+
+    if spec.simulator is None:
+        return {}
+    found = catalogue.distribution(spec.distribution)
+    return simulated.paths(found, spec.split, spec.simulator, folder(spec, context))
 
 
 def _check_versions(spec: DataSpec) -> None:
@@ -216,13 +221,11 @@ def _check_versions(spec: DataSpec) -> None:
 
 
 def _simulated(spec: DataSpec, simulator: SimulatorSpec, context: Context) -> list[index.FileInfo]:
-    from mrinb.simulate import acquire
+    from mrinb.simulate import files as simulated
 
     _check_versions(spec)
-    place = folder(spec, context)
-    paths = acquire.generate(
-        spec.distribution, spec.split, simulator, place, max(context.workers, 1), True, spec.coil
-    )
+    place, found = folder(spec, context), catalogue.distribution(spec.distribution)
+    paths = simulated.generate(found, spec.split, simulator, place, spec.coil)
     return list(index.read(paths, context, place, progress=False))
 
 

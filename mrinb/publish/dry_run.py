@@ -365,7 +365,7 @@ def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
 def _entry(spec: Spec, stage: Rehearsal, context: Context, fresh: bool) -> Any:
     """A result that is there, or a stand-in; pictures are never looked at."""
     entry = None
-    if RECIPES[type(spec)].prepare is None and not fresh:
+    if RECIPES[type(spec)].files is None and not fresh:
         entry = store_of(context).find(spec)
     if entry is not None and not isinstance(spec, ExhibitSpec):
         return entry

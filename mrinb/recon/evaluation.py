@@ -17,7 +17,7 @@ from mrinb.compute.context import Context
 from mrinb.compute.devices import keep_memory, torch_device
 from mrinb.data.slices import SliceData, Slices, slice_bytes, zero_filled
 from mrinb.data.volumes import Item, Volume, volumes
-from mrinb.errors import MrinbError, unknown
+from mrinb.errors import MrinbError
 from mrinb.recon import masks, metrics
 from mrinb.recon.models import Measured, Reconstructor, build
 from mrinb.recon.training import load_weights
@@ -26,6 +26,8 @@ from mrinb.specs import EvalSpec, ModelSpec, SamplingSpec, TrainSpec
 Progress = Callable[[int, int], None]
 PIXELS = 2**20
 """Image pixels reconstructed at once, to bound memory: ten slices of 320 x 320."""
+UNBOUNDED = ("psnr", "nmse")
+"""Metrics that are infinite where output and target are equal, or the target is empty."""
 KEPT_VOLUMES, KEPT_BYTES = 128, 2**23
 """A process keeps so many volumes, each of at most so many bytes, for its next evaluations."""
 
@@ -68,7 +70,8 @@ def evaluate(
 
     Returns:
         One row a slice: distribution, split, volume, subject, slice, acceleration (nominal),
-        effective_acceleration, and each metric as it is and ``*_matched``.
+        effective_acceleration, and each metric of the spec's group as it is and
+        ``*_matched``.
 
     Raises:
         MrinbError: there is nothing to evaluate, a score is not a number, or a metric's version is
@@ -217,13 +220,7 @@ def _reconstruct(
 
 
 def _check(spec: EvalSpec, weights: Path | None) -> None:
-    for name, version in spec.metrics:
-        if name not in metrics.VERSIONS:
-            raise unknown("metric", name, metrics.VERSIONS)
-        if version != metrics.VERSIONS[name]:
-            raise MrinbError(
-                f"metric {name} is version {metrics.VERSIONS[name]} here, not {version}"
-            )
+    metrics.group(spec.metrics)
     if spec.train is not None and spec.method is not None:
         raise MrinbError(f"evaluation {spec.key} names a training run and {spec.method.name}")
     if (spec.train is None) != (weights is None):
@@ -231,9 +228,10 @@ def _check(spec: EvalSpec, weights: Path | None) -> None:
 
 
 def _table(part: Reconstruction, spec: EvalSpec) -> pd.DataFrame:
-    scores = metrics.score(part.output, part.target, part.max_value, part.foreground())
+    measure = metrics.group(spec.metrics).measure
+    scores = metrics.score(part.output, part.target, part.max_value, part.foreground(), measure)
     for name, values in scores.items():
-        if name.startswith("ssim") and not np.isfinite(values).all():
+        if not name.startswith(UNBOUNDED) and not np.isfinite(values).all():
             index = part.indices[int(np.flatnonzero(~np.isfinite(values))[0])]
             raise MrinbError(
                 f"{name} is not a number for volume {part.volume.name}, slice {index}: "

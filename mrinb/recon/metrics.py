@@ -1,12 +1,15 @@
 """Image quality: SSIM, foreground SSIM, PSNR and NMSE of each slice, and SSIM as a training loss.
 
+These four are the default group of metrics; ``GROUPS`` has the others.
+
 SSIM is the paper's: fastMRI's, with a uniform 7 x 7 window, k1 0.01, k2 0.03, sample covariance,
 valid windows only, and the volume's maximum as data range.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +18,14 @@ from scipy import ndimage
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mrinb.errors import MrinbError
+from mrinb.errors import MrinbError, unknown
+from mrinb.recon import perceptual
 
 VERSIONS: dict[str, int] = {"nmse": 1, "psnr": 1, "ssim": 1, "ssim_foreground": 2}
-"""Version of each metric; a change of a metric's numbers raises its version."""
+"""Version of each default metric; a change of a metric's numbers raises its version."""
+
+Measure = Callable[[Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""Metrics of each slice, from output, target, data range and the target's foreground."""
 
 WINDOW = 7
 K1, K2 = 0.01, 0.03
@@ -189,33 +196,98 @@ def _foreground(image: np.ndarray) -> np.ndarray:
     return around[1:-1, 1:-1] != around[0, 0]
 
 
+def standard(
+    output: Tensor, target: Tensor, max_value: Tensor, inside: Tensor
+) -> dict[str, Tensor]:
+    """The paper's metrics of each slice (a ``Measure``)."""
+    margin = WINDOW // 2
+    inside = inside[:, margin:-margin, margin:-margin]
+    inside = inside | ~inside.any(-1, keepdim=True).any(-2, keepdim=True)
+    window = ssim_map(output, target, max_value)
+    body = (window * inside).sum((-2, -1)).double() / inside.sum((-2, -1))
+    return {
+        "ssim": window.mean((-2, -1)).double(),
+        "ssim_foreground": body,
+        "psnr": psnr(output, target, max_value),
+        "nmse": nmse(output, target),
+    }
+
+
 def score(
-    output: Tensor, target: Tensor, max_value: Tensor, inside: Tensor | None = None
+    output: Tensor,
+    target: Tensor,
+    max_value: Tensor,
+    inside: Tensor | None = None,
+    measure: Measure = standard,
 ) -> dict[str, np.ndarray]:
-    """Every metric of each slice, as it is and matched to the target (``*_matched``).
+    """Metrics of each slice, as it is and matched to the target (``*_matched``).
 
     Args:
         output: reconstructions (slices, height, width), in the target's units.
         target: references (slices, height, width).
         max_value: data range of each slice (slices,), the maximum of its volume.
         inside: ``foreground`` of the target where it is known already.
+        measure: a group's metrics.
 
     Returns:
         Metric name to values (slices,) in float64.
     """
     inside = (foreground(target) if inside is None else inside).to(output.device)
-    margin = WINDOW // 2
-    inside = inside[:, margin:-margin, margin:-margin]
-    inside = inside | ~inside.any(-1, keepdim=True).any(-2, keepdim=True)
     scores: dict[str, np.ndarray] = {}
     for suffix, image in (("", output), ("_matched", matched(output, target))):
-        window = ssim_map(image, target, max_value)
-        body = (window * inside).sum((-2, -1)).double() / inside.sum((-2, -1))
-        values = {
-            "ssim": window.mean((-2, -1)).double(),
-            "ssim_foreground": body,
-            "psnr": psnr(image, target, max_value),
-            "nmse": nmse(image, target),
-        }
-        scores |= {name + suffix: value.cpu().numpy() for name, value in values.items()}
+        values = measure(image, target, max_value, inside)
+        scores |= {name + suffix: value.double().cpu().numpy() for name, value in values.items()}
     return scores
+
+
+class Group(NamedTuple):
+    """Metrics that are computed together, and asked for apart from those of other groups.
+
+    An evaluation names the metrics of one group (``EvalSpec.metrics``), so that a new group
+    computes no other one again.
+
+    Attributes:
+        versions: version of each metric.
+        measure: computes them.
+    """
+
+    versions: Mapping[str, int]
+    measure: Measure
+
+    def pairs(self) -> tuple[tuple[str, int], ...]:
+        """All of it, as an evaluation's spec names it."""
+        return tuple(sorted(self.versions.items()))
+
+
+GROUPS: dict[str, Group] = {
+    "default": Group(VERSIONS, standard),
+    "perceptual": Group(perceptual.VERSIONS, perceptual.measure),
+}
+"""The groups; the default one is the paper's."""
+
+
+def version(name: str) -> int | None:
+    """Version of a metric of any group, None where there is no such metric."""
+    return next((g.versions[name] for g in GROUPS.values() if name in g.versions), None)
+
+
+def group(pairs: Sequence[tuple[str, int]]) -> Group:
+    """The group that an evaluation's metrics belong to; none are the default group's.
+
+    Args:
+        pairs: metric and version.
+
+    Raises:
+        MrinbError: a metric is unknown or of another version, or they are of several groups.
+    """
+    found: dict[str, Group] = {}
+    for name, wanted in pairs:
+        owner = next((g for g, own in GROUPS.items() if name in own.versions), None)
+        if owner is None:
+            raise unknown("metric", name, [n for g in GROUPS.values() for n in g.versions])
+        if wanted != version(name):
+            raise MrinbError(f"metric {name} is version {version(name)} here, not {wanted}")
+        found[owner] = GROUPS[owner]
+    if len(found) > 1:
+        raise MrinbError(f"metrics of the groups {', '.join(found)}: evaluate each group by itself")
+    return next(iter(found.values()), GROUPS["default"])

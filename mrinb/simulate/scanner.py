@@ -30,6 +30,24 @@ class Loop(NamedTuple):
     radius: float
 
 
+class Former(NamedTuple):
+    """The elliptic cylinder along the main field that an array's coils sit on.
+
+    Attributes:
+        radius_mm: half axes (right, anterior).
+        length_mm: length of the array along the field.
+        middle_mm: its middle, superior of the anatomy's origin.
+        full_rings: numbers of coils above which there is one ring more.
+        top: what a head array's uppermost ring closes in to, as a fraction; 1 stays open.
+    """
+
+    radius_mm: tuple[float, float]
+    length_mm: float
+    middle_mm: float
+    full_rings: tuple[int, ...]
+    top: float = 1.0
+
+
 class Matrix(NamedTuple):
     """The sampled k-space of one slice.
 
@@ -50,32 +68,29 @@ class Matrix(NamedTuple):
     oversample: int
 
 
-def coil_array(anatomy: str, coils: int, rng: np.random.Generator) -> list[Loop]:
+def coil_array(former: Former, coils: int, rng: np.random.Generator) -> list[Loop]:
     """Lay loops out around the anatomy: rings on an elliptic cylinder along the main field.
 
     Args:
-        anatomy: ``brain`` (a head array) or ``knee`` (a tight cylinder).
+        former: the cylinder.
         coils: number of loops; fewer loops are larger.
         rng: places the patient a little off centre.
 
     Returns:
         The loops, ring by ring.
     """
-    radius = (125.0, 145.0) if anatomy == "brain" else (92.0, 92.0)
-    rings = 1 if coils <= 6 else (2 if coils <= 13 or anatomy == "brain" else 3)
+    radius, length = former.radius_mm, former.length_mm
+    rings = 1 + sum(coils > number for number in former.full_rings)
     counts = [coils // rings + (i < coils % rings) for i in range(rings)]
-    length = 150.0 if anatomy == "brain" else 160.0
-    middle = 15.0 if anatomy == "brain" else 0.0
     offset = rng.uniform([-6, -6, -8], [6, 6, 8])
     loops = []
     for ring, count in enumerate(counts):
-        height = middle + length * ((ring + 0.5) / rings - 0.5)
+        height = former.middle_mm + length * ((ring + 0.5) / rings - 0.5)
         size = min(1.15 * np.pi * float(np.mean(radius)) / max(count, 3), 0.62 * length)
         turn = rng.uniform(-0.15, 0.15) + (np.pi / count) * (ring % 2)
+        close = former.top if ring == rings - 1 and rings > 1 else 1.0
         for k in range(count):
             angle = 2 * np.pi * k / count + turn
-            # A head array closes in at the top.
-            close = 0.82 if anatomy == "brain" and ring == rings - 1 and rings > 1 else 1.0
             direction = np.array([np.cos(angle), np.sin(angle), 0.35 if close < 1 else 0.0])
             centre = np.array(
                 [close * radius[0] * np.cos(angle), close * radius[1] * np.sin(angle), height]
@@ -124,7 +139,7 @@ def _spline(size: int, knots: int) -> np.ndarray:
 
 def coil_maps(
     loops: list[Loop],
-    anatomy: str,
+    view: str,
     position_mm: float,
     shape: tuple[int, int],
     fov_mm: tuple[float, float],
@@ -134,8 +149,8 @@ def coil_maps(
 
     Args:
         loops: the coils.
-        anatomy: ``brain`` (axial slices) or ``knee`` (coronal slices).
-        position_mm: slice position, superior for a brain and anterior for a knee.
+        view: ``axial`` or ``coronal``.
+        position_mm: slice position, superior for axial and anterior for coronal slices.
         shape: pixels (height, width).
         fov_mm: field of view (height, width) in millimetres.
         rng: constant phase of each receiver channel.
@@ -148,7 +163,7 @@ def coil_maps(
     across = (0.5 - np.linspace(0, 1, knots)) * fov_mm[1]
     first, second = np.meshgrid(down, across, indexing="ij")
     level = np.full_like(first, position_mm)
-    axes = (second, first, level) if anatomy == "brain" else (second, level, first)
+    axes = (second, first, level) if view == "axial" else (second, level, first)
     maps = sensitivity(loops, np.stack(axes, -1))
     centre = np.sqrt((np.abs(sensitivity(loops, np.zeros(3))) ** 2).sum())
     phase = np.exp(1j * rng.uniform(-np.pi, np.pi, len(loops))).astype(np.complex64)

@@ -1,4 +1,4 @@
-"""What an anatomy hands to the contrast: tissue fractions and textures on a pixel grid."""
+"""What a subject hands to the contrast: tissue fractions and textures on a pixel grid."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TissueMaps(NamedTuple):
     t2: np.ndarray
 
 
-class Anatomy(Protocol):
+class Subject(Protocol):
     """One subject: a continuous volume that can be cut anywhere at any resolution."""
 
     def positions(self, slices: int) -> list[float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mrinb.models import MODELS
 from mrinb.widgets.host import to_uint8, upright
 from mrinb.widgets.scatter_points import SIZES, Line, Point, ScatterData
 
@@ -28,9 +29,12 @@ COLOURS = {
 OTHERS = 4  # roles for training sets that are not the paper's
 
 CIRCLE = "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0Z"
-SHAPES = {"U-net": CIRCLE, "ViT": "M-.9-.9H.9V.9H-.9Z", "VarNet": "M0-1.25L1.15.85H-1.15Z"}
-"""Outlines of marks of about unit radius, for the path element."""
-OTHER_SHAPES = ("M0-1.3L1.3 0L0 1.3L-1.3 0Z", "M0 1.25L1.15-.85H-1.15Z")
+OUTLINES = {
+    "o": CIRCLE, "s": "M-.9-.9H.9V.9H-.9Z", "^": "M0-1.25L1.15.85H-1.15Z",
+    "D": "M0-1.3L1.3 0L0 1.3L-1.3 0Z", "v": "M0 1.25L1.15-.85H-1.15Z",
+}  # fmt: skip
+"""Outlines of models' marks, of about unit radius, for the path element."""
+OTHER_SHAPES = (OUTLINES["D"], OUTLINES["v"])
 
 WIDTH, HEIGHT = 400, 350  # of the plot, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 60, 10, 10, 44  # what surrounds its frame
@@ -49,9 +53,10 @@ def shapes(models: Iterable[str]) -> dict[str, str]:
     """Return the outline of each model's marks.
 
     Args:
-        models: their names.
+        models: their names for readers.
     """
-    return _marked(models, SHAPES, OTHER_SHAPES)
+    known = {model.label: OUTLINES[model.mark] for model in MODELS.values()}
+    return _marked(models, known, OTHER_SHAPES)
 
 
 def _marked(

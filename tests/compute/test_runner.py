@@ -61,15 +61,117 @@ def test_chained_needs_are_computed_once_and_found_again(context, log, tmp_path)
     specs = [ToyEval(train=train, number=n) for n in range(2)]
     found = ensure(specs, context, RECIPES)
     assert lines(log) == ["begin 0", "end 0", "eval 0", "eval 1"]
-    assert lines(tmp_path / "prepared") == ["a"]
+    assert lines(tmp_path / "prepared") == ["begin a-0", "end a-0"]
     assert found[specs[0]].json("scores")["ssim"] == [0.0, 0.5]
     assert ensure([*specs, train], context, RECIPES).keys() == {*specs, train}
     assert len(lines(log)) == 4
 
 
-def test_data_is_prepared_and_not_kept(context, tmp_path):
-    assert ensure([ToyData(folder=str(tmp_path))], context, RECIPES) == {}
-    assert lines(tmp_path / "prepared") == ["a"]
+def test_data_are_files_of_the_cache_and_no_entries(context, tmp_path):
+    data = ToyData(folder=str(tmp_path), count=3)
+    assert ensure([data], context, RECIPES) == {}
+    assert not context.store.exists()
+    names = ["a-0", "a-1", "a-2"]
+    assert lines(tmp_path / "prepared") == [f"{w} {n}" for n in names for w in ("begin", "end")]
+    (context.cache / "a-1").unlink()
+    ensure([data], context, RECIPES)
+    assert lines(tmp_path / "prepared")[6:] == ["begin a-1", "end a-1"]
+    assert not [p for p in (context.cache / "leases").iterdir() if p.name != ".guard"]
+
+
+def test_a_training_starts_when_its_own_data_are_there(context, log, two, tmp_path):
+    """Other data wait for a gate that is opened only when the training has ended."""
+    gate = tmp_path / "gate"
+    own = ToyData(folder=str(tmp_path), name="own", count=2, unit_s=9)
+    other = ToyData(folder=str(tmp_path), name="other", count=1, gate=str(gate), unit_s=1)
+    first = ToyTrain(log=log, data=own, units=9)
+    second = ToyTrain(log=log, data=other, seed=1, units=0.1)
+    real = workers.Pool.events
+
+    def events(self, timeout):
+        if "end 0" in lines(log):
+            gate.touch()
+        yield from real(self, timeout)
+
+    workers.Pool.events, before = events, workers.Pool.events
+    try:
+        found = ensure([first, second], replace(context, workers=two), RECIPES)
+    finally:
+        workers.Pool.events = before
+    assert len(found) == 2
+    assert lines(log) == ["begin 0", "end 0", "begin 1", "end 1"]
+
+
+def test_workers_make_the_files_of_one_split_side_by_side(context, two, tmp_path):
+    data = ToyData(folder=str(tmp_path), count=6, unit_s=2)
+    ensure([data], replace(context, workers=two), RECIPES)
+    made = {path.read_text() for path in context.cache.glob("a-*")}
+    assert len(list(context.cache.glob("a-*"))) == 6
+    assert made <= {f"made by {w.process.pid}" for w in workers.pool(two)._workers}
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_two_processes_make_a_file_once(context, log, tmp_path, number):
+    gate = tmp_path / "gate"
+    data = ToyData(folder=str(tmp_path), count=4, gate=str(gate), unit_s=9)
+    specs = [ToyTrain(log=log, seed=n, data=data) for n in range(2)]
+    both = [start(context, specs, number) for _ in range(2)]
+    assert [p.stdout.readline() for p in both] == ["ready\n"] * 2
+    wait_for(lambda: len(lines(tmp_path / "prepared")) >= 2)
+    gate.touch()
+    assert [p.wait(60) for p in both] == [0, 0], [p.stderr.read() for p in both]
+    assert len(lines(tmp_path / "prepared")) == 2 * 4
+    assert sorted(lines(log)) == [f"{w} {n}" for w in ("begin", "end") for n in range(2)]
+
+
+def test_a_file_whose_maker_was_killed_is_made_again_and_no_other(context, log, tmp_path):
+    gate = tmp_path / "gate"
+    first = ToyData(folder=str(tmp_path), name="first", count=2, unit_s=9)
+    second = ToyData(folder=str(tmp_path), name="second", gate=str(gate))
+    specs = [ToyTrain(log=log, data=data, seed=n) for n, data in enumerate((first, second))]
+    process = start(context, specs)
+    # Nothing waits for the gate but the second's data, which therefore come last.
+    wait_for(lambda: "begin second-0" in lines(tmp_path / "prepared"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = lines(tmp_path / "prepared")
+    gate.touch()
+    ensure(specs, context, RECIPES)
+    made = {f"end first-{n}" for n in range(2)} & set(before)
+    again = lines(tmp_path / "prepared")[len(before) :]
+    assert "end second-0" in again
+    assert not made & set(again)
+    assert not [p for p in (context.cache / "leases").iterdir() if p.name != ".guard"]
+
+
+def test_files_that_splits_share_are_made_once_and_counted_once(context, tmp_path):
+    whole = ToyData(folder=str(tmp_path), count=4, unit_s=3)
+    part = ToyData(folder=str(tmp_path), count=2, unit_s=3)
+    tasks = graph([whole, part], context, RECIPES)
+    assert [task.path.name for task in tasks] == ["a-0", "a-1", "a-2", "a-3"]
+    assert sum(task.seconds for task in tasks) == 12
+    table = plan([whole, part], context, RECIPES)
+    assert table["missing"].tolist() == [2]
+    assert table["missing_seconds"].tolist() == [12]
+    ensure([part], context, RECIPES)
+    table = plan([whole, part], context, RECIPES)
+    assert table[["stored", "missing"]].to_numpy().tolist() == [[1, 1]]
+    assert table["missing_seconds"].tolist() == [6]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_cache_that_cannot_be_written_to_stops_everything(context, log, two, tmp_path, number):
+    data = ToyData(folder=str(tmp_path), count=6, fault=True, unit_s=9)
+    train = ToyTrain(log=log, data=data)
+    with pytest.raises(MrinbError, match="cannot write"):
+        ensure([train], replace(context, workers=number), RECIPES)
+    assert len(lines(tmp_path / "prepared")) <= max(number, 1) + 1
+    assert not lines(log)
+    context.cache.with_name("blocked").write_text("in the way")
+    blocked = replace(context, cache=context.cache.with_name("blocked"), workers=number)
+    with pytest.raises(MrinbError, match=r"data cache .*blocked cannot be written to"):
+        ensure([train], blocked, RECIPES)
 
 
 def test_the_record_says_how_it_was_made(context, log):
@@ -246,8 +348,8 @@ def test_plan_counts_runs_and_what_is_there(context, log, tmp_path):
     table = plan([ToyEval(train=t) for t in trains], context, RECIPES).set_index("kind")
     assert table.index.tolist() == ["toydata", "toytrain", "toyeval"]
     assert table["runs"].tolist() == [1, 2, 2]
-    assert table["stored"].tolist() == [0, 1, 1]
-    assert table["missing"].tolist() == [1, 1, 1]
+    assert table["stored"].tolist() == [1, 1, 1]
+    assert table["missing"].tolist() == [0, 1, 1]
     assert table.loc["toytrain", "what"] == "toy run"
     assert table.loc["toytrain", "seconds"] == pytest.approx(
         2 * table.loc["toytrain", "missing_seconds"]
@@ -464,6 +566,35 @@ def test_progress_shows_time_left_and_what_others_do(context, log, tmp_path, mon
         bar.show()
         assert "about 24 s left" in bar.bar.postfix
     assert "1 of 2 results" in capsys.readouterr().err
+
+
+def test_progress_counts_results_and_files_of_data(context, log, tmp_path):
+    data = ToyData(folder=str(tmp_path), count=3)
+    tasks = graph([ToyTrain(log=log, data=data)], context, RECIPES)
+    next(t for t in tasks if t.path is not None).state = "done"
+    assert runner._counts(tasks) == "0 of 1 results, 1 of 3 data files"
+    assert runner._counts(graph([data], context, RECIPES)) == "0 of 3 data files"
+
+
+def test_workers_follow_what_the_process_may_use(monkeypatch):
+    monkeypatch.delenv(workers.WORKERS, raising=False)
+    may_use = os.sched_getaffinity(0)
+    code = "from mrinb.compute.workers import default_workers; print(default_workers())"
+    one = f"import os; os.sched_setaffinity(0, [{min(may_use)}]); {code}"
+    run = subprocess.run([sys.executable, "-c", one], capture_output=True, text=True, check=True)
+    assert run.stdout == "1\n"
+    assert 1 <= workers.default_workers() <= len(may_use)
+    monkeypatch.setenv(workers.WORKERS, " 3 ")
+    assert workers.default_workers() == 3
+    monkeypatch.setenv(workers.WORKERS, "0")
+    assert workers.default_workers() == 0
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "2.5", "1e3"])
+def test_a_number_of_workers_that_is_none_is_one_line(monkeypatch, text):
+    monkeypatch.setenv(workers.WORKERS, text)
+    with pytest.raises(MrinbError, match=f"MRINB_WORKERS is '{text}': give a whole number"):
+        workers.default_workers()
 
 
 def test_someone_elses_work_is_waited_for_and_shown(context, log, tmp_path, monkeypatch):

@@ -123,7 +123,9 @@ def test_a_limit_keeps_whole_volumes_and_cuts_the_last(real):
 
 def test_simulated_volumes_are_generated_once_and_are_what_the_spec_says(context):
     specs = [volumes.data_spec("brain/T1-Aera", s, TINY, context) for s in ("train", "test")]
-    volumes.prepare(specs, context, progress=False)
+    for spec in specs:
+        for path in volumes.files_of(spec, context):
+            volumes.make_file(spec, path, context)
     train, test = (volumes.volumes(s, context) for s in specs)
     assert [len(train), len(test)] == [2, 1]
     assert not {v.subject for v in train} & {v.subject for v in test}
@@ -149,7 +151,11 @@ def test_a_spec_of_another_simulator_version_is_not_served(context):
         size=16, coils=2, subjects=1, slices=2, versions=(("acquire", 10**6),)
     )
     spec = DataSpec(distribution="knee/PD-Aera", split="train", simulator=simulator)
-    for call in (lambda: volumes.volumes(spec, context), lambda: volumes.prepare([spec], context)):
+    (path,) = volumes.files_of(spec, context)
+    for call in (
+        lambda: volumes.volumes(spec, context),
+        lambda: volumes.make_file(spec, path, context),
+    ):
         with pytest.raises(MrinbError, match="another version of the simulator"):
             call()
     assert not (context.cache / "data").exists()

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import ClassVar
 
 from mrinb.compute.context import Context
-from mrinb.compute.recipe import Cost, Job, Need, Recipe, Tolerance
+from mrinb.compute.leases import StoreError
+from mrinb.compute.recipe import Cost, Files, Job, Need, Recipe, Tolerance
 from mrinb.compute.runner import ensure
 from mrinb.compute.specs import Spec
 from mrinb.errors import MrinbError
@@ -18,6 +20,10 @@ class ToyData(Spec):
     kind: ClassVar[str] = "toydata"
     folder: str
     name: str = "a"
+    count: int = 1
+    gate: str = ""
+    fault: bool = False
+    unit_s: float = 0.0
 
 
 class ToyTrain(Spec):
@@ -65,7 +71,6 @@ def train(spec, job: Job):
     if spec.fault == "full":
         raise OSError(errno.ENOSPC, "No space left on device")
     if spec.fault == "die":
-        import os
         import signal
 
         os.kill(os.getpid(), signal.SIGKILL)
@@ -87,14 +92,28 @@ def evaluate(spec, job: Job):
     note(spec.train.log, f"eval {spec.number}")
 
 
-def prepare(specs, context):
-    for spec in specs:
-        note(Path(spec.folder) / "prepared", spec.name)
+def files(spec, context):
+    return [context.cache / f"{spec.name}-{n}" for n in range(spec.count)]
+
+
+def make(spec, path, context):
+    log = Path(spec.folder) / "prepared"
+    note(log, f"begin {path.name}")
+    if spec.fault:
+        raise StoreError(f"{path.parent}: cannot write")
+    wait_for(lambda: not spec.gate or Path(spec.gate).exists())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"made by {os.getpid()}")
+    note(log, f"end {path.name}")
 
 
 RECIPES = {
     ToyData: Recipe(
-        None, lambda s: [], lambda s, c: Cost("d", 1, 0.0), lambda s: s.name, prepare=prepare
+        None,
+        lambda s: [],
+        lambda s, c: Cost("d", s.count, s.unit_s),
+        lambda s: s.name,
+        files=Files(files, make),
     ),
     ToyTrain: Recipe(
         train,
@@ -118,7 +137,7 @@ RECIPES = {
 def main():
     """Compute some toy runs: ``sys.argv`` holds store, number of workers and specs."""
     root, number, text = sys.argv[1:]
-    context = Context(store=Path(root), workers=int(number))
+    context = Context(store=Path(root), cache=Path(root).with_name("cache"), workers=int(number))
     specs = [ToyTrain(**item) for item in json.loads(text)]
     print("ready", flush=True)
     ensure(specs, context, RECIPES)

@@ -5,20 +5,11 @@ import fastmri.evaluate
 import numpy as np
 import pytest
 import torch
+from metric_images import disc, golden_images, images
 from places import GOLDEN
 
 from mrinb.errors import MrinbError
 from mrinb.recon import metrics
-
-
-def images(slices=3, height=40, width=45, scale=1e-4, seed=0):
-    """Blobs and their noisy reconstructions, in fastMRI's tiny units."""
-    random = torch.Generator().manual_seed(seed)
-    target = torch.rand(slices, 1, 6, 7, generator=random)
-    target = torch.nn.functional.interpolate(target, (height, width), mode="bilinear")[:, 0]
-    output = target + 0.1 * torch.randn(slices, height, width, generator=random)
-    largest = torch.linspace(1, 1.5, slices) * target.max()
-    return output * scale, target * scale, largest * scale
 
 
 @pytest.mark.parametrize("height, width", [(7, 7), (40, 45), (33, 96)])
@@ -85,15 +76,6 @@ def test_a_constant_output_is_matched_in_its_mean():
     assert torch.allclose(matched, target.mean((1, 2), keepdim=True).expand_as(target))
 
 
-def disc(noise=0.02):
-    y, x = torch.meshgrid(torch.arange(80) - 40, torch.arange(90) - 50, indexing="ij")
-    radius = (y**2 + x**2).sqrt()
-    body = (radius < 25) & ~(radius < 8)
-    random = torch.Generator().manual_seed(0)
-    air = noise * torch.randn(2, 80, 90, generator=random).norm(dim=0)
-    return body * 1.0 + air, radius
-
-
 def test_foreground_is_the_body_with_its_dark_inside_and_without_air():
     target, radius = disc()
     target[5:8, 5:8] = 1.0  # A speck apart from the body is not the body.
@@ -136,12 +118,6 @@ def test_images_that_cannot_be_compared_are_named():
         metrics.ssim(torch.ones(1, 9, 9), torch.ones(1, 9, 8), torch.ones(1))
     with pytest.raises(MrinbError, match="at least 7 x 7"):
         metrics.ssim(torch.ones(1, 6, 9), torch.ones(1, 6, 9), torch.ones(1))
-
-
-def golden_images():
-    target, _ = disc()
-    output, _ = disc(0.05)
-    return 1.1 * output.roll(1, 0)[None], target[None], torch.ones(1)
 
 
 def test_scores_change_only_with_their_versions():

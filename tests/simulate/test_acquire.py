@@ -16,7 +16,8 @@ from fastmri.data import SliceDataset, transforms
 
 from mrinb import catalogue
 from mrinb.errors import MrinbError
-from mrinb.simulate import acquire, contrast, scanner
+from mrinb.simulate import acquire, anatomies, contrast, files, scanner, subjects
+from mrinb.simulate.ceiling import noise_ceiling
 from mrinb.simulate.tissues import Grid
 from mrinb.specs import SimulatorSpec
 
@@ -31,7 +32,7 @@ BOTH = pytest.mark.parametrize("distribution", [KNEE, BRAIN], ids=["knee", "brai
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("simulated")
     for distribution in (KNEE, BRAIN):
-        acquire.generate(distribution, "train", SPEC, root / distribution.anatomy, 1, False)
+        files.generate(distribution, "train", SPEC, root / distribution.anatomy)
     return root
 
 
@@ -106,7 +107,7 @@ def test_the_header_is_valid_ismrmrd(folder, distribution):
         encoding = header.encoding[0]
         assert (encoding.encodedSpace.matrixSize.x, encoding.encodedSpace.matrixSize.y) == shape[2:]
         assert (encoding.reconSpace.matrixSize.x, encoding.reconSpace.matrixSize.y) == recon[1:]
-        fov = acquire.RECON_FOV_MM[distribution.anatomy]
+        fov = anatomies.find(distribution.anatomy).body.recon_fov_mm
         assert encoding.reconSpace.fieldOfView_mm.x == pytest.approx(fov, abs=1e-3)
         assert header.measurementInformation.protocolName == distribution.acquisition
 
@@ -117,7 +118,6 @@ def test_full_size_matrices_are_the_catalogues(name):
     assert tuple(acquire.scaled(320, n) for n in (*d.encode, *d.recon)) == (*d.encode, *d.recon)
     assert acquire.scaled(96, d.encode[0]) >= 2 * acquire.scaled(96, d.recon[0]) - 2
     assert acquire.scaled(96, d.encode[1]) >= acquire.scaled(96, d.recon[1])
-    assert set(acquire.SNR) == set(catalogue.EVERY)
 
 
 @BOTH
@@ -131,7 +131,7 @@ def test_noise_is_as_specified(clean, distribution):
     timing = contrast.sequence(distribution.contrast, field_t, rng)
     # In units in which the reference tissue's signal is 1; the gain is common to both.
     gain = np.median(np.abs(silent.kspace)) / np.median(np.abs(_scaled_to_reference(distribution)))
-    expected = gain / acquire.SNR[distribution.name]
+    expected = gain / distribution.snr
     assert acquire._reference(distribution, timing) > 0
     for part in (noise.real, noise.imag):
         assert part.std() == pytest.approx(expected, rel=0.03)
@@ -151,9 +151,9 @@ def _scaled_to_reference(distribution):
     rng = acquire._rng(ONE, distribution, 5)
     timing = contrast.sequence(distribution.contrast, distribution.scanner.field_t, rng)
     matrix = acquire._matrix(distribution, ONE, rng)
-    loops = scanner.coil_array(distribution.anatomy, 4, rng)
+    loops = scanner.coil_array(anatomies.find(distribution.anatomy).body.former, 4, rng)
     rng.standard_normal()
-    anatomy = acquire._anatomy(distribution.anatomy, 5, ONE.seed)
+    anatomy = anatomies.find(distribution.anatomy).subject(5, ONE.seed)
     image, maps = acquire._slice(
         anatomy, distribution, anatomy.positions(1)[0], matrix, loops, timing, rng,
         rng.spawn(1)[0],
@@ -172,7 +172,7 @@ def test_air_shows_the_noise_floor_of_the_coils(clean):
 
 
 def test_lower_fields_and_fat_saturation_are_noisier():
-    snr = acquire.SNR
+    snr = {d.name: d.snr for d in catalogue.EVERY.values()}
     for kind in ("PD", "PDFS"):
         assert snr[f"knee/{kind}-Aera"] < snr[f"knee/{kind}-Biograph"] < snr[f"knee/{kind}-Skyra"]
     for name in ("Skyra", "Aera", "Biograph"):
@@ -183,20 +183,23 @@ def test_lower_fields_and_fat_saturation_are_noisier():
 
 @pytest.mark.parametrize("spec", [ONE, ONE.model_copy(update={"size": 96, "coils": 8})])
 def test_the_noise_ceiling_tells_clean_from_noisy(spec):
-    clear, noisy = (acquire.noise_ceiling(d, spec) for d in (BRAIN, KNEE))
+    clear, noisy = (noise_ceiling(d, spec) for d in (BRAIN, KNEE))
     assert 0.3 < noisy.noise_free < clear.noise_free < 0.999
     assert 0.5 < noisy.with_floor < clear.with_floor < 0.9999
     for ceiling in (clear, noisy):
         assert ceiling.with_floor > ceiling.noise_free + 0.01
 
 
-@pytest.mark.parametrize(("anatomy", "coils"), [("brain", 4), ("brain", 16), ("knee", 15)])
-def test_coil_maps_are_smooth_and_differ(anatomy, coils):
+@pytest.mark.parametrize(
+    ("anatomy", "view", "coils"),
+    [("brain", "axial", 4), ("brain", "axial", 16), ("knee", "coronal", 15)],
+)
+def test_coil_maps_are_smooth_and_differ(anatomy, view, coils):
     rng = np.random.default_rng(0)
-    loops = scanner.coil_array(anatomy, coils, rng)
+    loops = scanner.coil_array(anatomies.find(anatomy).body.former, coils, rng)
     assert len(loops) == coils
     fov = (180.0, 160.0)
-    maps = scanner.coil_maps(loops, anatomy, 0.0, (90, 80), fov, rng)
+    maps = scanner.coil_maps(loops, view, 0.0, (90, 80), fov, rng)
     rss = np.sqrt((np.abs(maps) ** 2).sum(0))
     assert rss[45, 40] == pytest.approx(1, abs=0.02)
     assert rss.max() < 4
@@ -274,7 +277,7 @@ def test_images_are_stored_upside_down(clean):
     """Flipped vertically, as in fastMRI, and not horizontally."""
     target = clean["brain"][0].reconstruction_rss[0]
     size = target.shape[0]
-    head = acquire._anatomy("brain", 5, ONE.seed)
+    head = anatomies.find("brain").subject(5, ONE.seed)
     grid = Grid(size, size, (220.0, 220.0), 5.0)
     display = contrast.signal(
         head.render(head.positions(1)[0], grid), "T2", 3.0, np.random.default_rng(0)
@@ -294,13 +297,14 @@ def test_images_are_stored_upside_down(clean):
 def test_some_volumes_stop_short_of_the_matrix():
     found = set()
     for index in range(40):
-        subject = acquire.subject_id(KNEE, "train", index)
+        subject = subjects.subject_id(KNEE, "train", index)
         rng = acquire._rng(ONE, KNEE, subject)
         contrast.sequence(KNEE.contrast, 1.5, rng)
         matrix = acquire._matrix(KNEE, ONE, rng)
         assert 0 <= matrix.first < matrix.width // 8
         found.add(matrix.first > 0)
-        header = acquire._header(KNEE, matrix, (64, 64), 4, subject)
+        volume = acquire.VolumeArrays(np.zeros(0), np.zeros((1, 64, 64)), matrix, 4)
+        header = files.header(KNEE, volume, subject)
         limits = ismrmrd.xsd.CreateFromDocument(header).encoding[0].encodingLimits
         step = limits.kspace_encoding_step_1
         assert matrix.width // 2 - step.center == matrix.first
@@ -310,23 +314,23 @@ def test_some_volumes_stop_short_of_the_matrix():
 
 def test_subjects_of_splits_are_disjoint_everywhere():
     numbers = {
-        (d.name, split): {acquire.subject_id(d, split, i) for i in range(300)}
+        (d.name, split): {subjects.subject_id(d, split, i) for i in range(300)}
         for d in catalogue.EVERY.values()
-        for split in acquire.SPLITS
+        for split in subjects.SPLITS
     }
-    every = [n for subjects in numbers.values() for n in subjects]
+    every = [n for found in numbers.values() for n in found]
     assert len(every) == len(set(every))
-    for (_, split), subjects in numbers.items():
-        assert {acquire.split_of(n) for n in subjects} == {split}
+    for (_, split), found in numbers.items():
+        assert {subjects.SPLITS[n % 3] for n in found} == {split}
 
 
 def test_bad_subjects_are_one_clear_line():
     with pytest.raises(MrinbError, match="unknown split 'trian': did you mean train"):
-        acquire.subject_id(KNEE, "trian", 0)
+        subjects.subject_id(KNEE, "trian", 0)
     with pytest.raises(MrinbError, match="subject index 10000"):
-        acquire.subject_id(KNEE, "train", 10_000)
-    with pytest.raises(MrinbError, match="unknown distribution 'knee/PD-Aero'"):
-        acquire.generate("knee/PD-Aero", "train", ONE, Path("unused"), 1, False)
+        subjects.subject_id(KNEE, "train", 10_000)
+    with pytest.raises(MrinbError, match="unknown split 'trian': did you mean train"):
+        files.generate(KNEE, "trian", ONE, Path("unused"))
     assert not Path("unused").exists()
 
 
@@ -339,10 +343,12 @@ def test_same_seed_same_bytes_in_another_process(folder, distribution, tmp_path)
     """Another interpreter, with other thread counts and another hash seed."""
     code = (
         "import sys, pathlib\n"
-        "from mrinb.simulate import acquire\n"
+        "from mrinb import catalogue\n"
+        "from mrinb.simulate import files\n"
         "from mrinb.specs import SimulatorSpec\n"
         "spec = SimulatorSpec(size=64, coils=4, subjects=2, slices=2)\n"
-        "acquire.generate(sys.argv[1], 'train', spec, pathlib.Path(sys.argv[2]), 1, False)\n"
+        "found = catalogue.distribution(sys.argv[1])\n"
+        "files.generate(found, 'train', spec, pathlib.Path(sys.argv[2]))\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "77"}
     subprocess.run(
@@ -352,15 +358,9 @@ def test_same_seed_same_bytes_in_another_process(folder, distribution, tmp_path)
     assert {p.name: sha(p) for p in tmp_path.iterdir()} == first
 
 
-def test_worker_processes_write_the_same_bytes(folder, tmp_path):
-    paths = acquire.generate(KNEE, "train", SPEC, tmp_path, workers=2, progress=False)
-    assert [p.name for p in paths] == sorted(p.name for p in paths)
-    assert [sha(p) for p in paths] == [sha(folder / "knee" / p.name) for p in paths]
-
-
 @pytest.mark.parametrize("change", [{"seed": 1}, {"coils": 3}, {"slices": 1}])
 def test_other_specifications_give_other_volumes(change):
-    subject = acquire.subject_id(KNEE, "test", 0)
+    subject = subjects.subject_id(KNEE, "test", 0)
     spec = ONE.model_copy(update={"slices": 2})
     one = acquire.simulate_volume(KNEE, subject, spec).reconstruction_rss
     other = acquire.simulate_volume(KNEE, subject, spec.model_copy(update=change))
@@ -370,18 +370,18 @@ def test_other_specifications_give_other_volumes(change):
 
 
 def test_generate_writes_only_what_is_missing(tmp_path, monkeypatch):
-    paths = acquire.generate(KNEE, "val", SPEC, tmp_path, 1, False)
+    paths = files.generate(KNEE, "val", SPEC, tmp_path)
     before = [p.stat().st_mtime_ns for p in paths]
-    assert acquire.generate(KNEE, "val", SPEC, tmp_path, 1, False) == paths
+    assert files.generate(KNEE, "val", SPEC, tmp_path) == paths
     assert [p.stat().st_mtime_ns for p in paths] == before
     whole = paths[0].read_bytes()
     paths[0].write_bytes(whole[: len(whole) // 2])
-    acquire.generate(KNEE, "val", SPEC, tmp_path, 1, False)
+    files.generate(KNEE, "val", SPEC, tmp_path)
     assert paths[0].read_bytes() == whole
     assert paths[1].stat().st_mtime_ns == before[1]
     # Files of an older version are made anew.
     monkeypatch.setitem(contrast.VERSIONS, "PDFS", 99)
-    acquire.generate(KNEE, "val", SPEC, tmp_path, 1, False)
+    files.generate(KNEE, "val", SPEC, tmp_path)
     assert all(p.stat().st_mtime_ns > b for p, b in zip(paths, before, strict=True))
 
 
@@ -400,10 +400,10 @@ def test_a_killed_run_leaves_no_half_file(tmp_path, monkeypatch):
     create = h5py.Group.create_dataset
     monkeypatch.setattr(h5py.Group, "create_dataset", die)
     with pytest.raises(KilledError):
-        acquire.write(volume, path)
+        files.write(volume, b"<x/>", {"max": 1.0}, path)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
-    acquire.write(volume, path)
+    files.write(volume, b"<x/>", {"max": 1.0}, path)
     assert [p.name for p in tmp_path.iterdir()] == ["file.h5"]
 
 
@@ -411,7 +411,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(MrinbError, match="cannot write simulated data") as error:
-        acquire.generate(KNEE, "train", ONE, blocked / "data", 1, False)
+        files.generate(KNEE, "train", ONE, blocked / "data")
     assert "\n" not in str(error.value)
 
 

@@ -9,7 +9,7 @@ from tissue_maps import depths, share
 
 from mrinb import catalogue
 from mrinb.errors import MrinbError
-from mrinb.simulate import acquire, head_atlas
+from mrinb.simulate import acquire, head_atlas, subjects
 from mrinb.simulate.head import Head
 from mrinb.simulate.tissues import BRAIN_TISSUES, Grid
 from mrinb.specs import SimulatorSpec
@@ -94,9 +94,9 @@ def test_each_is_scanned_as_the_brain_of_its_contrast_and_scanner():
         assert distribution._replace(name="", dataset="", anatomy="") == twin._replace(
             name="", dataset="", anatomy=""
         )
-        assert acquire.SNR[name] == acquire.SNR[twin.name]
+        assert distribution.snr == twin.snr
     assert not set(catalogue.EXTRA) & set(catalogue.DISTRIBUTIONS)
-    number = acquire.subject_id(distribution, "test", 0)
+    number = subjects.subject_id(distribution, "test", 0)
     pair = [acquire.simulate_volume(d, number, spec) for d in (distribution, twin)]
     assert pair[0].kspace.shape == pair[1].kspace.shape
     assert not np.array_equal(pair[0].kspace, pair[1].kspace)

@@ -72,7 +72,7 @@ def test_other_training_sets_and_models_have_marks_of_their_own():
     packed = Scatter(data).exhibit
     assert list(packed["roles"].values()) == ["narrow", "diverse", "same-size", "other-0"]
     shapes = list(packed["shapes"].values())
-    assert len(set(shapes)) == 2 and shapes[1] == scatter_drawing.SHAPES["ViT"]
+    assert len(set(shapes)) == 2 and shapes[1] == scatter_drawing.OUTLINES["s"]
 
 
 @pytest.mark.parametrize("values", [[0.83, 0.91], [0.7], [0.2, 0.20004], [0.0, 1.0], [31.2, 38.9]])

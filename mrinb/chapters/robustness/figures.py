@@ -31,11 +31,10 @@ from mrinb.figures.base import (
     role_colour,
     spaced,
 )
+from mrinb.models import label as model_label
+from mrinb.models import mark as model_mark
 from mrinb.stats.lines import BASELINE, DIVERSE, QUARTER, TRAININGS, Line, lines
 
-MODELS = {"unet": ("U-net", "o"), "vit": ("ViT", "s"), "varnet": ("VarNet", "^")}
-"""Words and mark of each network."""
-OTHER_MARK = "D"
 OUTSIDE = "#9aa3ad"
 """Ink of a distance that is read beyond the points of P_best."""
 
@@ -95,18 +94,10 @@ def _marks(ax: Axes, part: pd.DataFrame, metric: str) -> None:
         colour = role_colour(row["training"], TRAININGS)
         hollow = row["size"] == QUARTER
         ax.plot(
-            row[f"x_{metric}"], row[f"y_{metric}"], _mark(row["model"]), color=colour, ls="",
+            row[f"x_{metric}"], row[f"y_{metric}"], model_mark(row["model"]), color=colour, ls="",
             ms=3.2 + 3.3 * row["epoch"] / row["epochs"], mfc="white" if hollow else colour,
             mew=1.1 if hollow else 0.5, mec=colour if hollow else "white", zorder=3, alpha=0.9,
         )  # fmt: skip
-
-
-def _mark(model: str) -> str:
-    return MODELS.get(model, (model, OTHER_MARK))[1]
-
-
-def _word(model: str) -> str:
-    return MODELS.get(model, (model, ""))[0]
 
 
 def _line(ax: Axes, line: Line) -> None:
@@ -129,7 +120,8 @@ def _legend(points: pd.DataFrame, stacked: bool) -> list[Line2D]:
     ]
     look: dict[str, Any] = {"ls": "", "color": MUTED, "ms": 6}
     below = [
-        Line2D([], [], marker=_mark(m), label=_word(m), **look) for m in points["model"].unique()
+        Line2D([], [], marker=model_mark(m), label=model_label(m), **look)
+        for m in points["model"].unique()
     ]
     if QUARTER in set(points["size"]):
         below.append(Line2D([], [], marker="o", mfc="white", label="a quarter of the set", **look))
@@ -147,7 +139,7 @@ def _legend(points: pd.DataFrame, stacked: bool) -> list[Line2D]:
 def _single(points: pd.DataFrame) -> str:
     """Which networks have a single seed."""
     seeds = points.groupby("model", sort=False)["seed"].nunique()
-    few = [_word(str(m)) for m in seeds.index[seeds == 1]]
+    few = [model_label(str(m)) for m in seeds.index[seeds == 1]]
     return f"single seed: {', '.join(few)}" if few else ""
 
 
@@ -198,8 +190,8 @@ def distances(
         for ax in grid[-1] if stacks == 1 else grid[-1, -1:]:
             ax.set_xlabel("above the line of $P_{\\mathrm{best}}$, in SSIM on Q")
         handles = [
-            Line2D([], [], ls="", marker=_mark(m) if m != "all" else "D", color=INK, ms=5,
-                   label="all networks" if m == "all" else _word(m))
+            Line2D([], [], ls="", marker=model_mark(m) if m != "all" else "D", color=INK, ms=5,
+                   label="all networks" if m == "all" else model_label(m))
             for m in models
         ]  # fmt: skip
         handles.append(Line2D([], [], color=INK, lw=1.2, label="90 % interval"))
@@ -218,7 +210,7 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
     ax.axvline(0, color=MUTED, lw=1)
     for row in part.to_dict("records"):
         y = places[row["quantity"], row["model"]]
-        mark = "D" if row["model"] == "all" else _mark(row["model"])
+        mark = "D" if row["model"] == "all" else model_mark(row["model"])
         few = row["seeds"] < 2
         ink = INK if row["inside"] else OUTSIDE
         # A single seed has no interval over seeds: what is left would look too sure.

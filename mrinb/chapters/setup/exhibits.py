@@ -15,7 +15,7 @@ from mrinb.data.slices import Slices, zero_filled
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Arrays, chosen_items, exhibit, loaded, volume_mask
 from mrinb.recon import toy
-from mrinb.simulate import acquire
+from mrinb.simulate import ceiling
 from mrinb.specs import ExhibitSpec
 
 
@@ -163,11 +163,12 @@ def noise_ceiling(spec: ExhibitSpec, weights: Path | None, context: Context) -> 
     if spec.data is None or spec.data.simulator is None:
         raise MrinbError("noise ceilings are known of simulated data only: leave data_root empty")
     few = spec.data.simulator.model_copy(update={"subjects": 1, "slices": spec.option("slices")})
-    ceiling = acquire.noise_ceiling(distribution(spec.data.distribution), few)
+    found = distribution(spec.data.distribution)
+    reached = ceiling.noise_ceiling(found, few)
     return {
-        "snr": np.array(acquire.SNR[spec.data.distribution]),
-        "noise_free": np.array(ceiling.noise_free),
-        "with_floor": np.array(ceiling.with_floor),
+        "snr": np.array(found.snr),
+        "noise_free": np.array(reached.noise_free),
+        "with_floor": np.array(reached.with_floor),
     }
 
 

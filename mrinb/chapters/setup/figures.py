@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from mrinb.catalogue import DATASETS, DISTRIBUTIONS, EVERY, Dataset
+from mrinb.catalogue import DATASETS, EVERY, Dataset
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     LIGHTBOX,
@@ -298,7 +298,7 @@ def _row(dataset: Dataset) -> str:
 
 def _coverage(dataset: Dataset) -> str:
     """Which distributions of the catalogue stand for a dataset."""
-    found = [d for d in DISTRIBUTIONS.values() if d.dataset == dataset.name]
+    found = dataset.distributions
     if not found:
         return "follows"
     contrasts: dict[str, list[str]] = {}

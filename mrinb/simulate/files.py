@@ -1,0 +1,239 @@
+"""Simulated volumes as files in the fastMRI layout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from mrinb.catalogue import Distribution
+from mrinb.compute.leases import StoreError
+from mrinb.simulate import acquire, anatomies
+from mrinb.simulate.acquire import VolumeArrays
+from mrinb.simulate.subjects import subject_id
+from mrinb.specs import Coil, SimulatorSpec
+
+
+def file_name(distribution: Distribution, subject: int) -> str:
+    """Name of a volume's file."""
+    kind = f"{distribution.anatomy}_{distribution.acquisition}_{distribution.scanner.name}"
+    return f"file_{kind}_{subject:011d}.h5"
+
+
+def paths(
+    distribution: Distribution, split: str, spec: SimulatorSpec, folder: Path
+) -> dict[Path, int]:
+    """Where the files of a split go, and the subject of each."""
+    subjects = [subject_id(distribution, split, i) for i in range(spec.subjects)]
+    return {folder / file_name(distribution, s): s for s in subjects}
+
+
+def make(
+    distribution: Distribution, subject: int, spec: SimulatorSpec, path: Path, coil: Coil = "multi"
+) -> None:
+    """Simulate one volume and write its file, which appears whole or not at all.
+
+    Args:
+        distribution: contrast and scanner.
+        subject: the subject's number.
+        spec: sizes and seed.
+        path: the file; an older one is replaced.
+        coil: ``single`` makes an emulated single-coil file.
+
+    Raises:
+        StoreError: the folder cannot be written to.
+    """
+    _require_writable(path.parent)  # known before the work, not after
+    volume = acquire.simulate_volume(distribution, subject, spec)
+    if coil == "single":
+        volume = acquire.emulate_single_coil(volume)
+    attributes: dict[str, str | float | bool] = {
+        "acquisition": distribution.acquisition,
+        **_range(volume.target),
+        "patient_id": f"{subject:011d}",
+        "simulated": True,
+        "simulator_spec": _signature(distribution, spec, coil),
+    }
+    write(volume, header(distribution, volume, subject), attributes, path)
+
+
+def generate(
+    distribution: Distribution,
+    split: str,
+    spec: SimulatorSpec,
+    folder: Path,
+    coil: Coil = "multi",
+) -> list[Path]:
+    """Write the volumes of one split that are missing, in this process.
+
+    Args:
+        distribution: contrast and scanner.
+        split: ``train``, ``val`` or ``test``.
+        spec: sizes and seed; ``spec.subjects`` volumes are written.
+        folder: where the files go; created if need be.
+        coil: ``single`` writes emulated single-coil files.
+
+    Returns:
+        Every file of the split, in subject order. Files that are there already and were made
+        with the same specification are kept; two processes may generate the same at once.
+
+    Raises:
+        MrinbError: an unknown split, or a folder that cannot be written to.
+    """
+    found = paths(distribution, split, spec, folder)
+    signature = _signature(distribution, spec, coil)
+    for path, subject in found.items():
+        if not _is_current(path, signature):
+            make(distribution, subject, spec, path, coil)
+    return list(found)
+
+
+def _range(target: np.ndarray) -> dict[str, float]:
+    norm = float(np.linalg.norm(target.astype(np.float64)))
+    return {"max": float(target.max()), "norm": norm}
+
+
+def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil) -> str:
+    """What the bytes of a file depend on, apart from its subject, as JSON."""
+    made = spec.model_dump(mode="json", exclude={"subjects", "versions"})
+    made["distribution"] = distribution.name
+    made["versions"] = [list(pair) for pair in acquire.versions(distribution, coil)]
+    return json.dumps(made, sort_keys=True, separators=(",", ":"))
+
+
+_HEADER = """<?xml version="1.0" encoding="utf-8"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD" \
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <studyInformation>
+    <studyTime>00:00:00</studyTime>
+  </studyInformation>
+  <measurementInformation>
+    <measurementID>{patient}_1</measurementID>
+    <patientPosition>{position}</patientPosition>
+    <protocolName>{protocol}</protocolName>
+  </measurementInformation>
+  <acquisitionSystemInformation>
+    <systemVendor>SIEMENS</systemVendor>
+    <systemModel>{model}</systemModel>
+    <systemFieldStrength_T>{field}</systemFieldStrength_T>
+    <receiverChannels>{coils}</receiverChannels>
+    <institutionName>simulated</institutionName>
+  </acquisitionSystemInformation>
+  <experimentalConditions>
+    <H1resonanceFrequency_Hz>{frequency}</H1resonanceFrequency_Hz>
+  </experimentalConditions>
+  <encoding>
+    <encodedSpace>
+      <matrixSize><x>{height}</x><y>{width}</y><z>1</z></matrixSize>
+      <fieldOfView_mm><x>{fov_h:.4f}</x><y>{fov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
+    </encodedSpace>
+    <reconSpace>
+      <matrixSize><x>{recon_h}</x><y>{recon_w}</y><z>1</z></matrixSize>
+      <fieldOfView_mm><x>{rfov_h:.4f}</x><y>{rfov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
+    </reconSpace>
+    <encodingLimits>
+      <kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>\
+<center>{centre}</center></kspace_encoding_step_1>
+    </encodingLimits>
+    <trajectory>cartesian</trajectory>
+  </encoding>
+</ismrmrdHeader>
+"""
+
+
+def header(distribution: Distribution, volume: VolumeArrays, subject: int) -> bytes:
+    """The ISMRMRD header of a volume, XML."""
+    field, body = distribution.scanner.header_field_t, anatomies.find(distribution.anatomy).body
+    matrix, (recon_h, recon_w) = volume.matrix, volume.target.shape[1:]
+    text = _HEADER.format(
+        patient=f"{subject:011d}",
+        position=body.position,
+        protocol=escape(distribution.acquisition),
+        model=escape(distribution.scanner.model),
+        field=field,
+        coils=volume.coils,
+        frequency=round(42.577478e6 * field),
+        height=matrix.height,
+        width=matrix.width,
+        fov_h=matrix.height * matrix.pixel_mm,
+        fov_w=matrix.width * matrix.pixel_mm,
+        thick=body.thickness_mm,
+        recon_h=recon_h,
+        recon_w=recon_w,
+        rfov_h=recon_h * matrix.pixel_mm,
+        rfov_w=recon_w * matrix.pixel_mm,
+        # Lines are counted from the first acquired one, as fastMRI counts them.
+        last=matrix.last - matrix.first,
+        centre=matrix.width // 2 - matrix.first,
+    )
+    return text.encode()
+
+
+def write(
+    volume: VolumeArrays, header: bytes, attributes: Mapping[str, str | float | bool], path: Path
+) -> None:
+    """Write a volume in the fastMRI layout; the file appears whole or not at all.
+
+    Args:
+        volume: what to write.
+        header: the ISMRMRD header, XML.
+        attributes: the file's attributes.
+        path: the file; an older one is replaced.
+
+    Raises:
+        StoreError: the folder cannot be written to.
+    """
+    import h5py
+
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file:
+            options = {"track_times": False}
+            file.create_dataset("ismrmrd_header", data=np.bytes_(header), **options)
+            file.create_dataset("kspace", data=volume.kspace, **options)
+            file.create_dataset("reconstruction_rss", data=volume.reconstruction_rss, **options)
+            if volume.reconstruction_esc is not None:
+                esc = volume.reconstruction_esc
+                file.create_dataset("reconstruction_esc", data=esc, **options)
+            for name, value in sorted(attributes.items()):
+                file.attrs[name] = value
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path.parent, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    if not os.access(folder, os.W_OK):
+        raise _cannot_write(folder, PermissionError(13, "Permission denied"))
+
+
+def _cannot_write(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{folder}: cannot write simulated data ({error.strerror or error}); "
+        "choose another cache folder"
+    )
+
+
+def _is_current(path: Path, signature: str) -> bool:
+    """Whether a readable file of this very specification is there."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("simulator_spec") == signature)
+    except OSError:
+        return False
