@@ -293,7 +293,8 @@ def _row(dataset: Dataset) -> str:
     count = listed if listed == FOLLOWS else listed.split()[0]
     row = "".join(f"<td>{html.escape(c)}</td>" for c in (*cells, count))
     more = f'<tr class="mrinb-more"><td colspan="{len(cells) + 2}">{html.escape(listed)}</td></tr>'
-    return f'<tr><th scope="row">{html.escape(dataset.name)}</th>{row}</tr>{"" if listed == FOLLOWS else more}'
+    name = html.escape(dataset.name)
+    return f'<tr><th scope="row">{name}</th>{row}</tr>' + more * (listed != FOLLOWS)
 
 
 def _coverage(dataset: Dataset) -> str:
