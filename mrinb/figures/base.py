@@ -39,7 +39,7 @@ PHONE = 600
 """Pixels of a window up to which a page shows what is drawn for a phone."""
 SCALE = 2
 """Pixels of a picture for each pixel of the page."""
-LARGE, QUALITY = 200_000, 88
+LARGE, LARGE_ON_PHONES, QUALITY = 200_000, 60_000, 88
 """Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
@@ -236,16 +236,17 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
     )
 
 
-def webp(fig: Figure, words: str = "") -> bytes:
+def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
     """Render a figure as WebP, ``SCALE`` pixels for each of the page.
 
     It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
     shades and the 128 colours that fit best, which no eye tells apart and nearly halves the page.
-    Where that is still more than ``LARGE`` bytes, as of many noisy images, it is lossy.
+    Where that is still more than ``large`` bytes, as of many noisy images, it is lossy.
 
     Args:
         fig: the figure.
         words: description kept in the file, for those who save it.
+        large: in bytes; None is ``LARGE``.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
@@ -258,7 +259,11 @@ def webp(fig: Figure, words: str = "") -> bytes:
     few = image.getchannel(0) if grey.all() else _palette(rgb, grey)
     options = {"exif": exif} if words else {}
     lossless = _encoded(few, lossless=True, quality=100, **options)
-    return lossless if len(lossless) <= LARGE else _encoded(image, quality=QUALITY, **options)
+    return (
+        lossless
+        if len(lossless) <= (large or LARGE)
+        else _encoded(image, quality=QUALITY, **options)
+    )
 
 
 def _encoded(image: Image.Image, **options: Any) -> bytes:
@@ -309,12 +314,12 @@ def show(
     draw: Callable[[], Figure] | None = getattr(fig, "narrow", None)
     source = ""
     if draw is not None:
-        uri, width, height = _embedded(draw(), words)
+        uri, width, height = _embedded(draw(), words, LARGE_ON_PHONES)
         source = (
             f'<source media="(max-width: {PHONE}px)" srcset="{uri}" width="{width}" '
             f'height="{height}">'
         )
-    uri, width, height = _embedded(fig, words)
+    uri, width, height = _embedded(fig, words, LARGE)
     link = f"<br>{csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     look = "mrinb-plot" if mpl.colors.same_color(fig.get_facecolor(), "white") else "mrinb-lightbox"
@@ -328,9 +333,9 @@ def show(
     )
 
 
-def _embedded(fig: Figure, words: str) -> tuple[str, int, int]:
+def _embedded(fig: Figure, words: str, large: int) -> tuple[str, int, int]:
     """A figure as an address, its width and its height in pixels of the page."""
-    data = base64.b64encode(webp(fig, words)).decode()
+    data = base64.b64encode(webp(fig, words, large)).decode()
     width, height = (round(96 * side) for side in fig.get_size_inches())
     return f"data:image/webp;base64,{data}", width, height
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pandas as pd
 
@@ -34,15 +35,21 @@ def table(frame: pd.DataFrame, caption: str) -> Html:
     if frame.empty:
         caption = f"{caption}: {frame.attrs.get('empty', 'nothing to show')}"
         return Html(f"<p>{html.escape(caption)}</p>", caption)
-    head = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in frame.columns)
+    head = "".join(f'<th scope="col">{set_out(str(c))}</th>' for c in frame.columns)
     body = ""
     for first, *rest in frame.itertuples(index=False):
-        cells = "".join(f"<td>{html.escape(str(c))}</td>" for c in rest)
-        body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
+        cells = "".join(f"<td>{set_out(str(c))}</td>" for c in rest)
+        body += f'<tr><th scope="row">{set_out(str(first))}</th>{cells}</tr>'
     words = html.escape(caption)
     return Html(
         f'<div class="mrinb-table" role="region" tabindex="0" aria-label="{words}" '
-        f'style="overflow-x:auto"><table><caption style="text-align:left">{words}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+        'style="overflow-x:auto"><table><caption style="text-align:left">'
+        f"{set_out(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
         frame.to_string(index=False),
     )
+
+
+def set_out(words: str) -> str:
+    """Words as HTML, with P_best and r2 set as in print."""
+    made = html.escape(words).replace("P_best", "<i>P</i><sub>best</sub>")
+    return re.sub(r"\br2\b", "<i>r</i><sup>2</sup>", made)

@@ -440,6 +440,13 @@ def test_table_1_has_every_dataset_and_what_the_book_has_of_it():
     assert page.text.count("follows") == len(DATASETS) - 2
 
 
+def test_tables_set_names_as_in_print():
+    made = figures.table(pd.DataFrame({"trained on": ["P_best <"], "r2": ["0.9"]}), "P_best").source
+    assert '<th scope="row"><i>P</i><sub>best</sub> &lt;</th>' in made
+    assert "<i>r</i><sup>2</sup></th>" in made and 'aria-label="P_best"' in made
+    assert "P_best" not in made.replace('aria-label="P_best"', "")
+
+
 # How dichromats see (Machado, Oliveira and Fernandes 2009, severity 1), on linear RGB.
 BLINDNESS = {
     "none": np.eye(3),

@@ -34,6 +34,9 @@ from mrinb.figures.base import (
     words_at,
 )
 
+FOLLOWS = "follows"
+"""What Table 1 says of a dataset that the book does not have yet."""
+
 
 @drawn
 def gallery(
@@ -290,17 +293,19 @@ def _row(dataset: Dataset) -> str:
         dataset.anatomy, dataset.view, dataset.contrast, dataset.vendor, dataset.magnet,
         dataset.coils, dataset.volumes, dataset.slices,
     )  # fmt: skip
-    count, _, listed = _coverage(dataset).partition(": ")
+    listed = _coverage(dataset)
+    count = listed if listed == FOLLOWS else listed.split()[0]
     row = "".join(f"<td>{html.escape(c)}</td>" for c in (*cells, count))
     more = f'<tr class="mrinb-more"><td colspan="{len(cells) + 2}">{html.escape(listed)}</td></tr>'
-    return f'<tr><th scope="row">{html.escape(dataset.name)}</th>{row}</tr>{more if listed else ""}'
+    name = html.escape(dataset.name)
+    return f'<tr><th scope="row">{name}</th>{row}</tr>' + more * (listed != FOLLOWS)
 
 
 def _coverage(dataset: Dataset) -> str:
     """Which distributions of the catalogue stand for a dataset."""
     found = dataset.distributions
     if not found:
-        return "follows"
+        return FOLLOWS
     contrasts: dict[str, list[str]] = {}
     for d in found:
         contrasts.setdefault(d.contrast, []).append(d.scanner.name)
