@@ -10,7 +10,8 @@ import numpy as np
 from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
-from mrinb.runs import ZERO_FILLED, Runs
+from mrinb.labels import ZERO_FILLED
+from mrinb.runs import Runs
 
 GROUND_TRUTH = "ground-truth"
 FIXED_SIDES = {GROUND_TRUTH: "Ground truth", ZERO_FILLED: "Zero-filled"}

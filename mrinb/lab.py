@@ -23,12 +23,13 @@ from mrinb.compute.store import Entry, seed_of
 from mrinb.compute.used import digest, record
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
+from mrinb.labels import ZERO_FILLED
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, Profile, profile
 from mrinb.recipes import RECIPES, pool_slices
 from mrinb.recon import masks, metrics
 from mrinb.recon.training import VERSION as TRAINER_VERSION
-from mrinb.runs import ZERO_FILLED, Best, Panel, Runs, joined_note, labelled
+from mrinb.runs import Best, Panel, Runs, joined_note, labelled
 from mrinb.shifts import Shift
 from mrinb.specs import Coil, DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, TrainSpec
 

@@ -15,8 +15,6 @@ from mrinb.pools import Pool
 from mrinb.recon.training import kept_epochs
 from mrinb.specs import TrainSpec
 
-ZERO_FILLED = "zero-filled"
-
 
 @dataclass(frozen=True)
 class Runs:

@@ -4,10 +4,8 @@ What is drawn are tables of ``lab.evaluate`` and ``lab.histories``, and arrays o
 """
 
 from mrinb.figures.base import (
-    METRICS,
     PAGE_WIDTH,
     PHONE_WIDTH,
-    ROLES,
     SCALE,
     Drawing,
     Html,
@@ -21,9 +19,26 @@ from mrinb.figures.curves import history
 from mrinb.figures.pictures import detail, reconstructions
 from mrinb.figures.scores import bars, bars_table
 from mrinb.figures.tables import folded, table
+from mrinb.labels import ROLES, SCORES
 
 __all__ = [
-    "METRICS", "PAGE_WIDTH", "PHONE_WIDTH", "ROLES", "SCALE", "Drawing", "Html", "bars",
-    "bars_table", "csv_link", "csv_text", "detail", "folded", "history", "note_text",
-    "reconstructions", "show", "table", "webp",
+    "PAGE_WIDTH",
+    "PHONE_WIDTH",
+    "ROLES",
+    "SCALE",
+    "SCORES",
+    "Drawing",
+    "Html",
+    "bars",
+    "bars_table",
+    "csv_link",
+    "csv_text",
+    "detail",
+    "folded",
+    "history",
+    "note_text",
+    "reconstructions",
+    "show",
+    "table",
+    "webp",
 ]  # fmt: skip

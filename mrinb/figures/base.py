@@ -28,6 +28,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from mrinb.errors import MrinbError
+from mrinb.labels import OTHERS, ROLES
 
 P = ParamSpec("P")
 
@@ -43,33 +44,6 @@ LARGE, LARGE_ON_PHONES, QUALITY = 200_000, 60_000, 88
 """Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
-ROLES = {
-    "P": "#e07b1a",
-    "Q": "#1f5fa8",
-    "P+Q": "#35b3a2",
-    "half of P+Q": "#26292d",
-    "narrow": "#7a3e9d",
-    "diverse": "#e07b1a",
-    "diverse, same size": "#f5bf85",
-    "P_best": "#7a3e9d",
-    "P, size of P_best": "#f5bf85",
-    "zero-filled": "#8a929c",
-}
-"""Colour by role, as in the paper: orange P, blue Q, teal both, black the half of both (Figure 3);
-violet the narrow pool and orange the diverse one (Figure 5)."""
-OTHERS = ("#b8366f", "#5f7f1e", "#0091c8", "#8c5a2b", "#6f6f9e")
-"""Colours of pools without a role, in turn."""
-
-METRICS = {
-    "ssim": "SSIM",
-    "ssim_foreground": "SSIM, foreground",
-    "psnr": "PSNR in dB",
-    "nmse": "NMSE",
-    "ssim_matched": "matched SSIM",
-    "ssim_foreground_matched": "matched SSIM, foreground",
-    "psnr_matched": "matched PSNR in dB",
-}
-"""Scores that bars can show; *matched* is after the target's mean and variance."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere

@@ -18,7 +18,6 @@ from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
     INK,
-    METRICS,
     MUTED,
     PAGE_WIDTH,
     RULE,
@@ -32,6 +31,7 @@ from mrinb.figures.base import (
     spaced,
     wrap,
 )
+from mrinb.labels import SCORES, ZERO_FILLED
 from mrinb.shifts import Section, section3
 
 
@@ -57,7 +57,7 @@ def bars_table(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     if rows.empty:
         raise MrinbError(f"score table has no rows of split {split!r}: evaluate the runs on it")
     rows = rows[rows["epoch"] == rows.groupby(keys, dropna=False)["epoch"].transform("max")]
-    kept = [c for c in (*METRICS, "acceleration", "effective_acceleration") if c in rows.columns]
+    kept = [c for c in (*SCORES, "acceleration", "effective_acceleration") if c in rows.columns]
     groups = rows.groupby(keys, sort=False)
     table = groups["train_slices"].mean().round().astype(int).to_frame()
     table["test_slices"] = groups.size()
@@ -85,7 +85,7 @@ def bars(
 
     Args:
         scores: table of ``lab.evaluate`` with one model.
-        metric: a key of ``METRICS``.
+        metric: a key of ``SCORES``.
         split: ``test`` or ``val``.
         pools: labels in the order drawn; None draws all, as they stand in the table.
         words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
@@ -97,11 +97,11 @@ def bars(
     Raises:
         MrinbError: columns, split, metric or pools are missing, or there are several models.
     """
-    if metric not in METRICS or metric not in scores.columns:
-        known = ", ".join(m for m in METRICS if m in scores.columns)
+    if metric not in SCORES or metric not in scores.columns:
+        known = ", ".join(m for m in SCORES if m in scores.columns)
         raise MrinbError(f"bars cannot show metric {metric!r}: the table has {known}")
     table = bars_table(scores, split)
-    trained = table[table["pool"] != "zero-filled"]
+    trained = table[table["pool"] != ZERO_FILLED]
     if trained["model"].nunique() != 1:
         found = ", ".join(map(str, trained["model"].unique())) or "none"
         raise MrinbError(f"bars show one model at a time, this table has {found}: select one")
@@ -127,7 +127,7 @@ def bars(
                 _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
         for ax in grid[-1] if columns > 1 else grid[-1, -1:]:
             ax.set_xlabel("training pool, number of training slices")
-        _legend(fig, trained, "zero-filled" in set(table["pool"]), title)
+        _legend(fig, trained, ZERO_FILLED in set(table["pool"]), title)
         own = scores.attrs.get("note")
         return described(fig, note if note is not None else own, _acceleration(table))
 
@@ -142,7 +142,7 @@ def _limits(
         means = trained.groupby("pool")[metric].mean()
         twice = 2 * trained.groupby("pool")[metric].std().fillna(0)
         low, high = float((means - twice).min()), float((means + twice).max())
-        zero = part.loc[part["pool"] == "zero-filled", metric]
+        zero = part.loc[part["pool"] == ZERO_FILLED, metric]
         # A reference far below would flatten what is compared: then only its number is written.
         if len(zero) and 0 < low - zero.iloc[0] < max(high - low, 0.02):
             low = float(zero.iloc[0])
@@ -183,7 +183,7 @@ def _panel(
         ax.text(x, highest + 0.03 * top, f"{mean:.3f}", ha="center", va="bottom", zorder=6,
                 path_effects=CASING)  # fmt: skip
         names.append(f"{wrap(pool)}\n{rows['train_slices'].iloc[0]:,}")
-    zero = part.loc[part["pool"] == "zero-filled", metric]
+    zero = part.loc[part["pool"] == ZERO_FILLED, metric]
     if len(zero) and limit[0] < zero.iloc[0]:
         ax.axhline(float(zero.iloc[0]), color=MUTED, ls=(0, (1, 1.5)), lw=1.4, zorder=3,
                    path_effects=CASING)  # fmt: skip
@@ -221,7 +221,7 @@ def _head(
     ax: Axes, part: pd.DataFrame, metric: str, target: str, words: str, limit: tuple[float, float]
 ) -> None:
     """Title, reference and axis label of one panel."""
-    zero = part.loc[part["pool"] == "zero-filled", metric]
+    zero = part.loc[part["pool"] == ZERO_FILLED, metric]
     title = f"{target}: {words}" if words else target
     title = textwrap.fill(title, 40)  # as wide as a phone shows
     ax.set_title(title, loc="left", fontweight="bold", pad=18 if len(zero) else 6)
@@ -232,7 +232,7 @@ def _head(
             "offset points", color=MUTED, va="bottom",
         )  # fmt: skip
     start = f"\n(axis from {limit[0]:.3g})" if limit[0] > 0 else ""
-    ax.set_ylabel(f"{METRICS[metric]} on {target}{start}")
+    ax.set_ylabel(f"{SCORES[metric]} on {target}{start}")
 
 
 def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
@@ -248,7 +248,7 @@ def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
         marks.append(Line2D([], [], ls="", marker="s", color=MUTED, label="a single seed: no error "
                             "bars"))  # fmt: skip
     if zero:
-        marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label="zero-filled"))
+        marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label=ZERO_FILLED))
     legend(fig, marks, len(marks), handlelength=1.6, columnspacing=1.4, title=title or None,
            title_fontproperties={"weight": "bold", "size": 11})  # fmt: skip
 

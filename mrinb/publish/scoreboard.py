@@ -146,7 +146,7 @@ def _legend(axis: _Axis) -> str:
     marks = "; ".join(f"{mark} {word}" for word, mark in MARKS.items())
     return (
         f"<p><small>{marks}. Dots are mean differences over a claim's parts with 90 % intervals: "
-        "above on SSIM, below (hollow) on SSIM of the foreground. An interval right of the strong "
+        "above on SSIM, below (hollow) on foreground SSIM. An interval right of the strong "
         "line speaks for the claim, left of it against it. Shaded: differences within the margin. "
         "A triangle is what the paper prints. Distances from zero are drawn as square roots; rank "
         "correlations (dotted: 90 % of shuffles) lie between \N{MINUS SIGN}1 and 1. The mark "

@@ -1,4 +1,4 @@
-"""Image quality: SSIM, foreground SSIM, PSNR and NMSE of each slice, and SSIM as a training loss.
+"""Image quality: foreground SSIM SSIM, PSNR and NMSE of each slice, and SSIM as a training loss.
 
 These four are the default group of metrics; ``GROUPS`` has the others.
 

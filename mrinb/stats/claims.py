@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from mrinb.errors import unknown
+from mrinb.labels import ZERO_FILLED
 from mrinb.stats.bootstrap import LEVEL
 from mrinb.stats.effects import Effect, measure, signed
 from mrinb.stats.headlines import headline
-from mrinb.stats.pairs import COLUMNS, ZERO_FILLED, clean
+from mrinb.stats.pairs import COLUMNS, clean
 from mrinb.stats.register import ANSWERS, CLAIMS, Claim, Outcome, answers
 from mrinb.stats.rules import MARGIN, MATCHED, METRICS, MIN_SEEDS, MIN_SUBJECTS, Word, agreed
 from mrinb.stats.verdicts import VERDICT_MIME, Verdict, judge, mean_in_words, stated

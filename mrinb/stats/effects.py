@@ -13,9 +13,10 @@ from scipy import stats
 
 from mrinb import profiles
 from mrinb.errors import MrinbError
+from mrinb.labels import BASELINE, SCORES, ZERO_FILLED
 from mrinb.stats import bootstrap, lines, ranks
 from mrinb.stats.bootstrap import LEVEL, Interval, Needed
-from mrinb.stats.pairs import ZERO_FILLED, paired
+from mrinb.stats.pairs import paired
 from mrinb.stats.rules import (
     MARGIN,
     MIN_POOLS,
@@ -28,12 +29,6 @@ from mrinb.stats.rules import (
 )
 
 LINE_TARGET = "Q at equal SSIM on P_best"
-_NAMES = {
-    "ssim": "SSIM",
-    "ssim_foreground": "SSIM of the foreground",
-    "ssim_matched": "matched SSIM",
-    "ssim_foreground_matched": "matched SSIM of the foreground",
-}
 
 
 class Pair(NamedTuple):
@@ -240,7 +235,7 @@ def _lines(kind: Kind, pair: LinesApart, metric: str) -> Measured:
     source = lines.above(pair.part, pair.a, metric=metric)
     shift, model = _of(pair.part, "shift"), _of(pair.part, "model", skip=ZERO_FILLED)
     found = bootstrap.interval(source, lines.label(pair.part, pair.a))
-    where = (kind, model, shift, LINE_TARGET, pair.a, lines.BASELINE, metric)
+    where = (kind, model, shift, LINE_TARGET, pair.a, BASELINE, metric)
     on_q = source.on_q
     numbers = (source.fewest_seeds, int(np.sum(on_q > 0)), int(on_q.sum()))
     return Measured(_effect(where, found, MARGIN, numbers), source)
@@ -334,7 +329,7 @@ def _pool_ranks(parts: Sequence[Measured]) -> Pooled:
 
 def metric_name(metric: str) -> str:
     """A score in words."""
-    return _NAMES[metric]
+    return SCORES[metric]
 
 
 def place(effect: Effect) -> str:

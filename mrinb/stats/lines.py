@@ -19,14 +19,10 @@ import numpy as np
 import pandas as pd
 
 from mrinb.errors import MrinbError
+from mrinb.labels import BASELINE, BOTH, DIVERSE, SAME_SIZE
 from mrinb.stats import bootstrap
 from mrinb.stats.rules import METRICS
 
-BASELINE = "P_best"
-"""Label of the best single distribution, as a training set and as a test set."""
-DIVERSE, SAME_SIZE, BOTH = "P", "P, size of P_best", "P+Q"
-TRAININGS = (BASELINE, SAME_SIZE, DIVERSE, BOTH)
-"""Training sets of Figure 5, and P cut to the size of P_best."""
 FULL, QUARTER = "full", "quarter"
 MIN_DEVIATION = 1e-3
 """Smallest standard deviation of x, in SSIM, that a slope is fitted to."""

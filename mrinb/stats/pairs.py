@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mrinb.errors import MrinbError
+from mrinb.labels import ZERO_FILLED
 from mrinb.stats.rules import METRICS
 
-ZERO_FILLED = "zero-filled"
 """The pool of rows that no training made; their seed is -1 and they pair with every seed."""
 
 COLUMNS = (

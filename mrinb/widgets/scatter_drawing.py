@@ -10,23 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from mrinb import labels
+from mrinb.labels import BASELINE, BOTH, DIVERSE, SAME_SIZE
 from mrinb.models import MODELS
 from mrinb.widgets.host import to_uint8, upright
 from mrinb.widgets.scatter_points import SIZES, Line, Point, ScatterData
 
-ROLES = {"P_best": "narrow", "P": "diverse", "P, size of P_best": "same-size", "P+Q": "both"}
+ROLES = {BASELINE: "narrow", DIVERSE: "diverse", SAME_SIZE: "same-size", BOTH: "both"}
+OTHERS = 4  # roles for training sets that are not the paper's
 COLOURS = {
-    "narrow": "#7a3e9d",
-    "diverse": "#e07b1a",
-    "same-size": "#f5bf85",
-    "both": "#35b3a2",
-    "other-0": "#b8366f",
-    "other-1": "#5f7f1e",
-    "other-2": "#0091c8",
-    "other-3": "#8c5a2b",
+    **{role: labels.ROLES[training] for training, role in ROLES.items()},
+    **{f"other-{i}": colour for i, colour in enumerate(labels.OTHERS[:OTHERS])},
 }
 """Colour by role of the training set, as in the book's figures; the style sheet has a dark set."""
-OTHERS = 4  # roles for training sets that are not the paper's
 
 CIRCLE = "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0Z"
 OUTLINES = {

@@ -181,7 +181,7 @@ def test_second_target_and_its_own_reference(lab, study):
     shown = experiment.shares_table(table)
     assert list(shown.columns) == ["network", "on", "trained on", "score", "effect", "severity",
                                    "share", "90 % interval"]  # fmt: skip
-    assert set(shown["score"]) == {"SSIM", "SSIM, foreground"}
+    assert set(shown["score"]) == {"SSIM", "foreground SSIM"}
     np.testing.assert_allclose(table["share"], table["effect"] / table["severity"])
     verdict = claims.check("diversity-helps-on-heads", scores)
     assert {e.target for e in verdict.effects} == {"Q2"}

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from mrinb.chapters.robustness import figures
 from mrinb.errors import MrinbError
-from mrinb.figures import ROLES
+from mrinb.labels import ROLES
 from mrinb.stats import bootstrap, lines
 
 NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}

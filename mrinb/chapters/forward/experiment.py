@@ -15,8 +15,9 @@ import pandas as pd
 
 from mrinb import paper, profiles
 from mrinb.lab import Lab
+from mrinb.labels import ZERO_FILLED
 from mrinb.pools import Pool
-from mrinb.runs import ZERO_FILLED, Best, Runs
+from mrinb.runs import Best, Runs
 from mrinb.stats.lines import FULL
 
 TRAINED = (2, 4, 8, 16)

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     INK,
-    METRICS,
     MUTED,
     PAGE_WIDTH,
     RULE,
@@ -32,13 +31,13 @@ from mrinb.figures.base import (
     spaced,
 )
 from mrinb.figures.scores import bars_table
+from mrinb.labels import SCORES, ZERO_FILLED
 from mrinb.paper import printed
 from mrinb.recon import masks
 from mrinb.stats import claims
 
 PAPER_WIDTH = 368
 """Phase-encoding lines of most of the paper's knees."""
-ZERO_FILLED = "zero-filled"
 MARKS = "osD^Pvx"
 _PRINTED_AS = {"all four": "all of above"}
 
@@ -49,7 +48,7 @@ def folds_table(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
     Args:
         scores: table of ``lab.evaluate`` whose targets are single accelerations, such as
             ``3-fold``, and whose pools are trainings.
-        metric: a key of ``METRICS``.
+        metric: a key of ``SCORES``.
 
     Returns:
         One row a training (``pool``) and test (``target``, ``acceleration``), in the order of the
@@ -60,7 +59,7 @@ def folds_table(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
         MrinbError: the metric is missing, or there are several models, or several accelerations
             in one target.
     """
-    if metric not in METRICS or metric not in scores.columns:
+    if metric not in SCORES or metric not in scores.columns:
         raise MrinbError(f"score table lacks metric {metric!r}: give the table of lab.evaluate")
     table = bars_table(scores)
     models = table.loc[table["pool"] != ZERO_FILLED, "model"].unique()
@@ -189,7 +188,7 @@ def folds(
 
     Args:
         scores: as of ``folds_table``.
-        metric: a key of ``METRICS``.
+        metric: a key of ``SCORES``.
         note: of the caption; None takes the table's own.
         width: in inches.
 
@@ -219,10 +218,8 @@ def folds(
             ax.set_xlabel("tested at (nominal acceleration)")
             ax.yaxis.grid(True, color=RULE, lw=0.5)
             ax.set_axisbelow(True)
-        left.set_ylabel(METRICS[metric])
-        right.set_ylabel(
-            f"{METRICS[metric]} less that of the network\ntrained at this acceleration"
-        )
+        left.set_ylabel(SCORES[metric])
+        right.set_ylabel(f"{SCORES[metric]} less that of the network\ntrained at this acceleration")
         legend(fig, left.get_legend_handles_labels()[0], 7, title="trained at", columnspacing=1.2,
                handlelength=1.8)  # fmt: skip
         own = scores.attrs.get("note")

@@ -1,7 +1,7 @@
 """The claims of Appendix A."""
 
+from mrinb.labels import ZERO_FILLED
 from mrinb.paper import by_cell
-from mrinb.stats.pairs import ZERO_FILLED
 from mrinb.stats.register import Claim, Compare, register
 
 OF_P, OF_Q = "λ = 0.01", "λ = 0.001"

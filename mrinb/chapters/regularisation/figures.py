@@ -17,7 +17,6 @@ from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
     INK,
-    METRICS,
     MUTED,
     PAGE_WIDTH,
     RULE,
@@ -30,6 +29,7 @@ from mrinb.figures.base import (
     role_colour,
     spaced,
 )
+from mrinb.labels import SCORES
 from mrinb.stats import bootstrap
 
 
@@ -88,7 +88,7 @@ def weights(
         test: table of ``lab.regularised`` on test data.
         validation: the same on validation data.
         chosen: the weight of each target that validation data chose.
-        metric: a key of ``METRICS``.
+        metric: a key of ``SCORES``.
         words: what each target is.
         note: of the caption; None takes the test table's own.
         width: in inches.
@@ -117,8 +117,8 @@ def weights(
         _same_span(grid[0])
         _same_limits(grid[1])
         for above, below in grid.T if stacks > 1 else grid.T[:1]:
-            above.set_ylabel(f"{METRICS[metric]}\n(axes not from zero, of one span)")
-            below.set_ylabel(f"{METRICS[metric]} minus that\nat the chosen weight")
+            above.set_ylabel(f"{SCORES[metric]}\n(axes not from zero, of one span)")
+            below.set_ylabel(f"{SCORES[metric]} minus that\nat the chosen weight")
         _legend(fig, len(targets) > 1)
         own = test.attrs.get("note")
         return described(fig, note if note is not None else own)

@@ -11,10 +11,11 @@ from mrinb.chapters.regularisation.experiment import label
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.lab import Lab
+from mrinb.labels import ZERO_FILLED
 from mrinb.pools import Pool
 from mrinb.recon.models import METHOD_VERSIONS
 from mrinb.recon.models.l1_wavelet import NAME as L1_WAVELET
-from mrinb.runs import ZERO_FILLED, Panel, labelled
+from mrinb.runs import Panel, labelled
 from mrinb.specs import Coil, DataSpec, ModelSpec, Split
 
 

@@ -15,15 +15,16 @@ import pandas as pd
 from mrinb.catalogue import EVERY
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
-from mrinb.figures import METRICS, note_text
+from mrinb.figures import note_text
 from mrinb.lab import ALL_MODELS, Lab
+from mrinb.labels import BASELINE, BOTH, DIVERSE, SAME_SIZE, SCORES, ZERO_FILLED
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, network_name
-from mrinb.runs import ZERO_FILLED, Best, Runs, joined_note
+from mrinb.runs import Best, Runs, joined_note
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
 from mrinb.stats import lines
-from mrinb.stats.lines import BASELINE, BOTH, DIVERSE, FULL, QUARTER, SAME_SIZE
+from mrinb.stats.lines import FULL, QUARTER
 from mrinb.widgets import Line, Point, ScatterData
 
 Rule = Literal["validation", "test"]
@@ -338,7 +339,7 @@ def shares_table(table: pd.DataFrame) -> pd.DataFrame:
     words = {"model": "network", "target": "on", "diverse": "trained on", "metric": "score"}
     shown = table.rename(columns=words)
     shown["network"] = shown["network"].map(network_name)
-    shown["score"] = shown["score"].map(METRICS)
+    shown["score"] = shown["score"].map(SCORES)
     for column in ("effect", "severity", "share"):
         shown[column] = shown[column].map("{:+.3f}".format)
     bounds = zip(shown.pop("low"), shown.pop("high"), strict=True)

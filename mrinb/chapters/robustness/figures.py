@@ -17,7 +17,6 @@ from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
     INK,
-    METRICS,
     MUTED,
     PAGE_WIDTH,
     RULE,
@@ -31,9 +30,10 @@ from mrinb.figures.base import (
     role_colour,
     spaced,
 )
+from mrinb.labels import BASELINE, DIVERSE, SCORES, TRAININGS
 from mrinb.models import label as model_label
 from mrinb.models import mark as model_mark
-from mrinb.stats.lines import BASELINE, DIVERSE, QUARTER, TRAININGS, Line, lines
+from mrinb.stats.lines import QUARTER, Line, lines
 
 OUTSIDE = "#9aa3ad"
 """Ink of a distance that is read beyond the points of P_best."""
@@ -76,13 +76,13 @@ def effective_robustness(
             for line in lines(part, metric):
                 _line(ax, line)
             ax.set_title(f"{shift} shift", loc="left", fontweight="bold")
-            ax.set_xlabel(f"{METRICS[metric]} on $P_{{\\mathrm{{best}}}}$")
+            ax.set_xlabel(f"{SCORES[metric]} on $P_{{\\mathrm{{best}}}}$")
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.yaxis.set_major_locator(MaxNLocator(5))
             ax.grid(True, color=RULE, lw=0.5)
             ax.set_axisbelow(True)
         for ax in grid if stacks > 1 else grid[:1]:
-            ax.set_ylabel(f"{METRICS[metric]} on Q")
+            ax.set_ylabel(f"{SCORES[metric]} on Q")
         handles = _legend(points, stacks > 1)
         legend(fig, handles, len(handles) // 2, columnspacing=1.2, handletextpad=0.5)
         own = points.attrs.get("note")
@@ -181,7 +181,7 @@ def distances(
             for ax, metric in zip(row, metrics, strict=True):
                 part = table[(table["shift"] == shift) & (table["metric"] == metric)]
                 _forest(ax, part, places)
-                ax.set_title(f"{shift} shift, {METRICS[metric]}", loc="left", fontweight="bold")
+                ax.set_title(f"{shift} shift, {SCORES[metric]}", loc="left", fontweight="bold")
             middle = [np.mean([places[q, m] for m in models]) for q in quantities]
             row[0].set_yticks(middle, [math(q).replace("robustness of", "robustness\nof")
                                        for q in quantities])  # fmt: skip
@@ -254,7 +254,7 @@ def singles(
         grid = fig.subplots(len(shifts), 1, squeeze=False, gridspec_kw={"height_ratios": counts})
         for ax, shift in zip(grid[:, 0], shifts, strict=True):
             _ranked(ax, table[table["shift"] == shift], metric, "\n" if is_narrow(width) else "  ")
-            ax.set_title(f"{shift} shift: {METRICS[metric]} on Q", loc="left", fontweight="bold")
+            ax.set_title(f"{shift} shift: {SCORES[metric]} on Q", loc="left", fontweight="bold")
         handles = [
             Line2D([], [], ls="", marker="o", color=INK, ms=6, label="mean on Q's test data"),
             Line2D([], [], ls="", marker="o", color=INK, ms=6, mfc="white",
@@ -332,7 +332,7 @@ def capacity(
         words = (f"on {math(BASELINE)}", "on Q", f"gain over {math(BASELINE)} on Q")
         for ax, word in zip(panels, words, strict=True):
             _channels(ax, sorted(rows["channels"].unique()))
-            ax.set_title(f"{METRICS[metric]} {word}", loc="left", fontweight="bold")
+            ax.set_title(f"{SCORES[metric]} {word}", loc="left", fontweight="bold")
         panels[2].axhline(0, color=MUTED, lw=1)
         handles = [
             Line2D([], [], color=role_colour(t, TRAININGS), lw=2, marker="o", ms=4,

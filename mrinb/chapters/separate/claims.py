@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from mrinb.labels import ZERO_FILLED
 from mrinb.stats.effects import Pair
-from mrinb.stats.pairs import ZERO_FILLED, every_network
+from mrinb.stats.pairs import every_network
 from mrinb.stats.register import Claim, Compare, register
 
 JOINT = (

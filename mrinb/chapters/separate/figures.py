@@ -14,9 +14,7 @@ from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
     INK,
-    METRICS,
     MUTED,
-    OTHERS,
     PAGE_WIDTH,
     RULE,
     STYLE,
@@ -27,6 +25,7 @@ from mrinb.figures.base import (
     legend,
     spaced,
 )
+from mrinb.labels import OTHERS, SCORES
 
 COLUMNS = 3
 LEAST_SPAN = 0.02
@@ -121,7 +120,7 @@ def spread(
         for ax, metric in ((left, shown[0]), (right, shown[1])):
             _scatter(ax, table, metric)
             ax.axvline(limit, color=MUTED, ls=(0, (4, 2)), lw=1.2)
-            ax.set_title(METRICS[metric], loc="left", fontweight="bold")
+            ax.set_title(SCORES[metric], loc="left", fontweight="bold")
             ax.set_xlabel("training slices")
             ax.yaxis.grid(True, color=RULE, lw=0.5)
         left.set_xscale("log")

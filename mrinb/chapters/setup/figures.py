@@ -17,7 +17,6 @@ from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     LIGHTBOX,
     LINE,
-    OTHERS,
     PAGE_WIDTH,
     PALE,
     RULE,
@@ -33,6 +32,7 @@ from mrinb.figures.base import (
     spaced,
     words_at,
 )
+from mrinb.labels import OTHERS
 
 FOLLOWS = "follows"
 """What Table 1 says of a dataset that the book does not have yet."""

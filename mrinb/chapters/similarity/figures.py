@@ -19,10 +19,8 @@ from mrinb.figures.base import (
     CASING,
     LIGHTBOX,
     LINE,
-    METRICS,
     MUTED,
     PAGE_WIDTH,
-    ROLES,
     RULE,
     STYLE,
     Drawing,
@@ -40,6 +38,7 @@ from mrinb.figures.base import (
     words_at,
 )
 from mrinb.figures.tables import table
+from mrinb.labels import ROLES, SCORES
 from mrinb.stats import ranks
 
 _MARKERS = "o^sDvphX<>"
@@ -72,7 +71,7 @@ def similarity(
     Args:
         similarities: table of ``lab.similarity``.
         scores: table of ``lab.evaluate`` of one model trained on the same pools.
-        metric: a key of ``METRICS``.
+        metric: a key of ``SCORES``.
         compared: pools whose histograms are drawn.
         best: label of the pool that is P_best, named so in the legend.
         note: of the caption; None makes one of both tables' own.
@@ -100,7 +99,7 @@ def similarity(
             points = ranks.points(similarities, scores, metric, rule)
             _scatter(right, points, order)
             right.set_title(_correlations(points), loc="left", fontsize=9)
-            right.set_ylabel(f"{METRICS[metric]} on the test data")
+            right.set_ylabel(f"{SCORES[metric]} on the test data")
             for ax in (left, right):
                 ax.tick_params(labelbottom=True)
         grid[1, 0].set_xlabel("similarity of a test patch to its nearest neighbour")
@@ -145,7 +144,7 @@ def correlations(similarities: pd.DataFrame, scores: pd.DataFrame) -> Html:
     rows = pd.DataFrame(
         {
             "similarity over": found["similarity"],
-            "score": found["score"].map(METRICS),
+            "score": found["score"].map(SCORES),
             "pools": found["number"].astype(str) + ", " + found["pools"],
             "rank correlation": found["rho"].map(_signed),
             "90 % of shuffles": found["low"].map(_signed) + " to " + found["high"].map(_signed),
