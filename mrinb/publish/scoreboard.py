@@ -43,7 +43,7 @@ padding:.2rem .1rem;text-decoration:none}
 .mrinb-board svg{height:auto;width:100%}
 .mrinb-board .tip{background:var(--pst-color-surface,#fff);border:1px solid var(--mb);display:none;
 font-size:.88rem;left:0;max-width:36rem;padding:.4rem .6rem;pointer-events:none;position:absolute;
-right:0;top:100%;z-index:5}
+right:0;text-align:left;top:100%;z-index:5}
 .mrinb-board a:is(:hover,:focus-visible) .tip{display:block}
 .mrinb-board [data-verdict="holds"]{--mb:var(--mb-holds)}
 .mrinb-board [data-verdict="does not hold"]{--mb:var(--mb-not)}
