@@ -198,7 +198,8 @@ def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
     networks = html.escape(", ".join(words["networks"]))
     inner = (
         f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
-        f"<span>{name}<small>{html.escape(words['verdict'])}; {called(chapter)}, {networks}</small></span>"
+        f"<span>{name}<small>{html.escape(words['verdict'])}; {called(chapter)}, {networks}"
+        "</small></span>"
         f"{_picture(words, axis)}"
     )
     return _link(chapter, words, inner)
