@@ -136,11 +136,12 @@ def claims(verdicts: Mapping[str, Sequence[Mapping[str, Any]]], profile: str) ->
     """
     ran = {chapter: rows for chapter, rows in verdicts.items() if rows}
     every = [row for rows in ran.values() for row in rows]
-    papers = _tally([row for row in every if not row["control"]])
-    ours = _tally([row for row in every if row["control"]])
-    tally = (
-        f"In the `{profile}` profile, of the paper's claims: {papers}. Of our controls: {ours}.\n"
-    )
+    said = [
+        f"{sum(row['control'] == control for row in every)} verdicts on {whose}: "
+        f"{_tally([row for row in every if row['control'] == control])}.\n"
+        for control, whose in ((False, "the paper's claims"), (True, "our controls"))
+    ]
+    tally = f"In the `{profile}` profile:\n\n- {said[0]}- {said[1]}"
     parts = [_chapter_claims(chapter, rows) for chapter, rows in ran.items()]
     return {
         "tally.md": tally if ran else "No chapter of this build has checked a claim.\n",

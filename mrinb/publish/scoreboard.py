@@ -43,7 +43,7 @@ padding:.2rem .1rem;text-decoration:none}
 .mrinb-board svg{height:auto;width:100%}
 .mrinb-board .tip{background:var(--pst-color-surface,#fff);border:1px solid var(--mb);display:none;
 font-size:.88rem;left:0;max-width:36rem;padding:.4rem .6rem;pointer-events:none;position:absolute;
-right:0;top:100%;z-index:5}
+right:0;text-align:left;top:100%;z-index:5}
 .mrinb-board a:is(:hover,:focus-visible) .tip{display:block}
 .mrinb-board [data-verdict="holds"]{--mb:var(--mb-holds)}
 .mrinb-board [data-verdict="does not hold"]{--mb:var(--mb-not)}
@@ -186,14 +186,20 @@ def _link(chapter: str, words: Mapping[str, Any], inner: str) -> str:
     )
 
 
-def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
+def called(chapter: str) -> str:
+    """What a chapter is called: ``03_...`` is Chapter 3, ``D_...`` Appendix D, ``S4_...`` S4."""
     number = chapter.partition("_")[0].lstrip("0")
+    kind = "Supplement" if number.startswith("S") else "Appendix"
+    return f"{'Chapter' if number.isdigit() else kind} {number}"
+
+
+def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
     name = html.escape(words["claim"].replace("-", " "))
-    where = f"{'Chapter' if number.isdigit() else 'Appendix'} {number}"
     networks = html.escape(", ".join(words["networks"]))
     inner = (
         f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
-        f"<span>{name}<small>{html.escape(words['verdict'])}; {where}, {networks}</small></span>"
+        f"<span>{name}<small>{html.escape(words['verdict'])}; {called(chapter)}, {networks}"
+        "</small></span>"
         f"{_picture(words, axis)}"
     )
     return _link(chapter, words, inner)

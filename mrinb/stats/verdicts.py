@@ -331,7 +331,7 @@ def _labels(effects: Sequence[Effect]) -> list[str]:
         [e.shift for e in effects],
         [f"on {e.target}" for e in effects],
         [f"({profiles.network_name(e.model)})" for e in effects],
-        [f"of {e.a} against {e.b}" for e in effects],
+        [_compared(e) for e in effects],
     ]
     labels = [""] * len(effects)
     for column in columns:
@@ -340,6 +340,13 @@ def _labels(effects: Sequence[Effect]) -> list[str]:
         if len(set(column)) > 1:
             labels = [f"{a} {b}".strip() for a, b in zip(labels, column, strict=True)]
     return labels
+
+
+def _compared(effect: Effect) -> str:
+    """The two pools, or of ranks the rule by which patches are chosen."""
+    if effect.kind == "ranks":
+        return effect.a.removeprefix("similarity (").partition(",")[0]
+    return f"of {effect.a} against {effect.b}"
 
 
 def _needed_in_words(both: Sequence[Sequence[Effect]]) -> str:
@@ -356,7 +363,8 @@ def _needed_in_words(both: Sequence[Sequence[Effect]]) -> str:
     many = bootstrap.most(missing[0][1])
     said = []
     if never:
-        which = "it" if len(both) == 1 else ", ".join(never)
+        every = len(never) == len(both)
+        which = "it" if len(both) == 1 else "any part" if every else ", ".join(never)
         said.append(f"not even {_amount(many)} would decide {which}")
     if enough:
         most = Needed(*(max(column) for column in zip(*enough, strict=True)))

@@ -333,8 +333,9 @@ def _alive(pid):
 def test_claims_of_chapters_are_counted_and_listed():
     made = pages.claims(FOUND, "quick")
     assert made["tally.md"] == (
-        "In the `quick` profile, of the paper's claims: **holds** 2, **undecided** 1. "
-        "Of our controls: **holds** 1.\n"
+        "In the `quick` profile:\n\n"
+        "- 3 verdicts on the paper's claims: **holds** 2, **undecided** 1.\n"
+        "- 1 verdicts on our controls: **holds** 1.\n"
     )
     lines = made["claims.md"].splitlines()
     assert [x for x in lines if x.startswith("## ")] == ["## Chapter 3", "## Appendix A"]

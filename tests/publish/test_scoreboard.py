@@ -113,6 +113,13 @@ def test_every_verdict_has_a_mark_and_a_colour():
         assert f'<b aria-hidden="true">{scoreboard.MARKS[word]}</b>' in board
 
 
+def test_rows_name_their_chapter_and_networks():
+    found = {name: [words("holds")] for name in ("03_one", "A_three", "S4_more")}
+    text = Page(scoreboard.board(found)).text
+    for chapter in ("Chapter 3", "Appendix A", "Supplement S4"):
+        assert f"holds; {chapter}, U-net" in text
+
+
 def test_the_small_one_has_the_paper_s_claims_only():
     page = Page(scoreboard.small(FOUND))
     assert len(page.all("a")) == 3
