@@ -18,11 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Simulated and real data.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(data, name="data")
 
 ProfileOption = Annotated[str, typer.Option(help="quick, classroom or paper")]
-WorkersOption = Annotated[int, typer.Option(help="worker processes of one thread each", min=0)]
 
 
 def _version(asked: bool) -> None:
@@ -92,91 +89,14 @@ def bench(
     raise typer.Exit(measure(names or []))
 
 
-@data.command()
-def simulate(
-    distribution: Annotated[
-        str, typer.Argument(help="pool of distributions, such as 'knee/*'")
-    ] = "*",
-    profile: ProfileOption = "classroom",
-    workers: WorkersOption = 2,
-) -> None:
-    """Simulate the files of a profile ahead of time; a chapter does it on first use."""
-    from mrinb.compute.context import Context
-    from mrinb.data.volumes import SPLITS, data_spec, folder, prepare
-    from mrinb.pools import Pool
-    from mrinb.profiles import profile as sizes
-
-    context = Context(workers=workers)
-    pool = Pool.parse(distribution)
-    specs = [
-        data_spec(name, split, sizes(profile), context)
-        for name in pool.distributions
-        for split in SPLITS
-    ]
-    prepare(specs, context)
-    count = sum(len(list(folder(spec, context).glob("*.h5"))) for spec in specs)
-    typer.echo(f"{count} volumes in {context.cache / 'data'}")
-
-
-@data.command("check")
-def check_files(
-    paths: Annotated[list[Path], typer.Argument(help="HDF5 files or folders of them")],
-) -> None:
-    """Check that files have the fastMRI layout; one line for each that has not."""
-    from mrinb.data.files import check
-    from mrinb.data.index import files_below
-
-    places = [p.expanduser() for p in paths]
-    files = [f for p in places for f in (files_below(p) if p.is_dir() else [p])]
-    if not files:
-        raise MrinbError(f"no .h5 files in {', '.join(map(str, paths))}")
-    bad = idle = 0
-    for file in files:
-        try:
-            info = check(file, target=False)
-        except MrinbError as error:
-            bad += 1
-            typer.echo(f"mrinb: {error}", err=True)
-        else:
-            idle += info.masked or info.target_shape is None
-    typer.echo(f"{len(files) - bad} of {len(files)} files are sound")
-    if idle:
-        typer.echo(f"{idle} of them are masked or have no target: not used")
-    if bad:
-        raise typer.Exit(2)
-
-
-@data.command("ls")
-def list_files(
-    data_root: Annotated[Path, typer.Argument(help="folder with fastMRI files")],
-) -> None:
-    """List which distributions and splits a folder of fastMRI files holds."""
-    from collections import Counter
-
-    from mrinb.compute.context import Context
-    from mrinb.data.index import scan
-
-    found = scan(data_root, Context(data_root=data_root))
-    counts: Counter[tuple[str, str]] = Counter()
-    slices: Counter[tuple[str, str]] = Counter()
-    for file in found:
-        row = (file.distribution or "of no distribution", file.split or "unused")
-        if file.info:
-            counts[row] += 1
-            slices[row] += file.info.kspace_shape[0]
-    for (name, split), count in sorted(counts.items()):
-        typer.echo(f"{name:24} {split:6} {count:6} volumes {slices[name, split]:7} slices")
-    bad = sum(1 for file in found if file.problem)
-    if bad:
-        typer.echo(f"{bad} unreadable: see mrinb data check {data_root}")
-
-
 def _mount() -> None:
+    from mrinb.cli.data import app as data
     from mrinb.cli.plan import claims, plan
     from mrinb.cli.results import app as results
 
     app.command()(plan)
     app.command()(claims)
+    app.add_typer(data, name="data")
     app.add_typer(results, name="results")
 
 
