@@ -9,8 +9,12 @@ from collections.abc import Iterable
 class MrinbError(Exception):
     """A problem the user can mend: its message is one line that says what and what to do.
 
-    The command line prints it and exits with code 2; a notebook shows it as the last line.
+    The command line prints it and exits with code 2; a notebook shows it as the last line. Names of
+    files that are not UTF-8 are written with escapes, since no notebook can hold them.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(str(message).encode(errors="backslashreplace").decode())
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> MrinbError:

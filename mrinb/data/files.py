@@ -193,7 +193,9 @@ def _text(value: Any) -> str:
         value = value.reshape(-1)[0] if value.size == 1 else ""
     if value is None or isinstance(value, h5py.Empty):
         return ""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 def require_target(info: Info, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -186,9 +187,20 @@ def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
                 "are not those that the results are of: files were added, removed or changed"
             )
         entries = index.vet(entries, context, _root(context), spec.coil)
+        _warn_of_empty_slices(entries, spec)
     every = (_volume(e, spec.distribution) for e in entries)
     found = sorted((v for v in every if v.slices), key=lambda v: v.name)
     return tuple(found) if spec.limit is None else _limit(found, spec.limit)
+
+
+def _warn_of_empty_slices(entries: list[index.FileInfo], spec: DataSpec) -> None:
+    having = [len(e.findings.empty) for e in entries if e.findings and e.findings.empty]
+    if having:
+        warnings.warn(
+            f"{sum(having)} slices of {len(having)} {spec.split} files of {spec.distribution} are "
+            "zero: they are left out (see mrinb data check)",
+            stacklevel=3,
+        )
 
 
 def folder(spec: DataSpec, context: Context) -> Path:
