@@ -10,7 +10,6 @@ import zlib
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from xml.sax.saxutils import escape
 
 import numpy as np
 from scipy import fft
@@ -19,6 +18,7 @@ from mrinb import catalogue
 from mrinb.catalogue import Distribution
 from mrinb.errors import MrinbError, unknown
 from mrinb.simulate import brain, contrast, scanner, single_coil
+from mrinb.simulate.header import Scan, header
 from mrinb.simulate.tissues import Anatomy, Grid
 from mrinb.specs import Coil, SimulatorSpec
 
@@ -325,73 +325,25 @@ def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil = "mu
     return json.dumps(made, sort_keys=True, separators=(",", ":"))
 
 
-_HEADER = """<?xml version="1.0" encoding="utf-8"?>
-<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD" \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-  <studyInformation>
-    <studyTime>00:00:00</studyTime>
-  </studyInformation>
-  <measurementInformation>
-    <measurementID>{patient}_1</measurementID>
-    <patientPosition>{position}</patientPosition>
-    <protocolName>{protocol}</protocolName>
-  </measurementInformation>
-  <acquisitionSystemInformation>
-    <systemVendor>SIEMENS</systemVendor>
-    <systemModel>{model}</systemModel>
-    <systemFieldStrength_T>{field}</systemFieldStrength_T>
-    <receiverChannels>{coils}</receiverChannels>
-    <institutionName>simulated</institutionName>
-  </acquisitionSystemInformation>
-  <experimentalConditions>
-    <H1resonanceFrequency_Hz>{frequency}</H1resonanceFrequency_Hz>
-  </experimentalConditions>
-  <encoding>
-    <encodedSpace>
-      <matrixSize><x>{height}</x><y>{width}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{fov_h:.4f}</x><y>{fov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </encodedSpace>
-    <reconSpace>
-      <matrixSize><x>{recon_h}</x><y>{recon_w}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{rfov_h:.4f}</x><y>{rfov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </reconSpace>
-    <encodingLimits>
-      <kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>\
-<center>{centre}</center></kspace_encoding_step_1>
-    </encodingLimits>
-    <trajectory>cartesian</trajectory>
-  </encoding>
-</ismrmrdHeader>
-"""
-
-
 def _header(
     distribution: Distribution, matrix: scanner.Matrix, recon: tuple[int, int], coils: int,
     subject: int,
 ) -> bytes:  # fmt: skip
-    field = distribution.scanner.header_field_t
-    text = _HEADER.format(
+    scan = Scan(
         patient=f"{subject:011d}",
         position="HFS" if body(distribution) == "brain" else "FFS",
-        protocol=escape(distribution.acquisition),
-        model=escape(distribution.scanner.model),
-        field=field,
+        protocol=distribution.acquisition,
+        model=distribution.scanner.model,
+        field_t=distribution.scanner.header_field_t,
         coils=coils,
-        frequency=round(42.577478e6 * field),
-        height=matrix.height,
-        width=matrix.width,
-        fov_h=matrix.height * matrix.pixel_mm,
-        fov_w=matrix.width * matrix.pixel_mm,
-        thick=THICKNESS_MM[body(distribution)],
-        recon_h=recon[0],
-        recon_w=recon[1],
-        rfov_h=recon[0] * matrix.pixel_mm,
-        rfov_w=recon[1] * matrix.pixel_mm,
-        # Lines are counted from the first acquired one, as fastMRI counts them.
-        last=matrix.last - matrix.first,
-        centre=matrix.width // 2 - matrix.first,
+        encoded=(matrix.height, matrix.width),
+        recon=recon,
+        pixel_mm=matrix.pixel_mm,
+        thickness_mm=THICKNESS_MM[body(distribution)],
+        first=matrix.first,
+        last=matrix.last,
     )
-    return text.encode()
+    return header(scan)
 
 
 def write(volume: VolumeArrays, path: Path) -> None:

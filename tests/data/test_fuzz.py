@@ -1,6 +1,6 @@
 """Files spoiled at random: each is read right, or refused with one clear line.
 
-``make fuzz`` runs it longer: ``MRINB_FUZZ`` is the number of spoiled files. HDF5 itself may crash on
+``make fuzz`` runs it longer: ``MRINB_FUZZ`` is the number of spoiled files. HDF5 may crash on
 bytes that make no sense: the files are read in one process of their own, which would be started
 again behind the file that ended it. Such ends are counted; of 8,000 files none was.
 """
