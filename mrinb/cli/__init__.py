@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -73,6 +73,8 @@ def book(
         from mrinb.errors import unknown
 
         raise unknown("--compute", compute, ["never", "ask", "auto"])
+    if store is not None and compute == "never" and not store.expanduser().is_dir():
+        raise MrinbError(f"--store {store}: no such folder, and nothing is computed")
     typer.echo(build(repository(), out, profile, store, compute))
 
 
@@ -104,16 +106,22 @@ _mount()
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """Let ``-p NAME VALUE`` take two words, as papermill's does, which click cannot."""
+    """Let ``-p NAME VALUE`` take two words, as papermill's does, which click cannot.
+
+    ``-pNAME VALUE`` and ``-p NAME=VALUE`` are understood as well.
+    """
     joined: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        joined.append(word)
-        if word == "-p":
-            pair: list[Any] = [next(rest, None), next(rest, None)]
-            if None in pair:
-                raise MrinbError("-p needs a name and a value: -p shift contrast")
-            joined.append("\0".join(pair))
+        if not word.startswith("-p"):
+            joined.append(word)
+            continue
+        name = word[2:] or next(rest, "")
+        name, equals, value = name.partition("=")
+        found = value if equals else next(rest, None)
+        if not name.isidentifier() or found is None:
+            raise MrinbError("-p needs a name and a value: -p shift contrast")
+        joined += ["-p", f"{name}\0{found}"]
     return joined
 
 
