@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -15,6 +17,15 @@ class MrinbError(Exception):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(str(message).encode(errors="backslashreplace").decode())
+
+
+def reason(error: BaseException) -> str:
+    """Why the system failed, in its own few words; HDF5 buries them in lines of its own."""
+    told = re.search(r"errno = (\d+)", str(error))
+    if told:
+        return os.strerror(int(told.group(1)))
+    lines = str(error).strip().splitlines()
+    return getattr(error, "strerror", None) or (lines[0] if lines else type(error).__name__)
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> MrinbError:

@@ -16,7 +16,7 @@ from scipy import fft
 
 from mrinb import catalogue
 from mrinb.catalogue import Distribution
-from mrinb.errors import MrinbError, unknown
+from mrinb.errors import MrinbError, reason, unknown
 from mrinb.simulate import brain, contrast, scanner, single_coil
 from mrinb.simulate.header import Scan, header
 from mrinb.simulate.tissues import Anatomy, Grid
@@ -372,7 +372,7 @@ def write(volume: VolumeArrays, path: Path) -> None:
             for name, value in sorted(volume.attributes.items()):
                 file.attrs[name] = value
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter where HDF5 closes a file
         raise _cannot_write(path.parent, error) from None
     finally:
         with contextlib.suppress(OSError):
@@ -389,10 +389,9 @@ def _require_writable(folder: Path) -> None:
         raise _cannot_write(folder, PermissionError(13, "Permission denied"))
 
 
-def _cannot_write(folder: Path, error: OSError) -> MrinbError:
+def _cannot_write(folder: Path, error: OSError | RuntimeError) -> MrinbError:
     return MrinbError(
-        f"{folder}: cannot write simulated data ({error.strerror or error}); "
-        "choose another cache folder"
+        f"{folder}: cannot write simulated data ({reason(error)}); choose another cache folder"
     )
 
 
