@@ -145,7 +145,8 @@ def _kspace(file: h5py.File, path: Path, index: int) -> np.ndarray:
 
 def _require_sense(values: np.ndarray, key: str, index: int, path: Path) -> None:
     """Refuse numbers whose squares do not fit into single precision."""
-    largest = float(np.abs(values).max())
+    parts = (values.real, values.imag)
+    largest = max(max(float(part.max()), -float(part.min())) for part in parts)
     if largest > _LARGEST:
         raise MrinbError(
             f"{path}: values of up to {largest:.3g} in slice {index} of {key}: no measurement has "
@@ -190,13 +191,20 @@ def image(kspace: np.ndarray) -> np.ndarray:
     """
     axes = (-2, -1)
     coils = fft.ifft2(fft.ifftshift(kspace, axes), norm="ortho", overwrite_x=True)
-    return fft.fftshift(np.sqrt((coils.real**2 + coils.imag**2).sum(0)), axes)
+    return fft.fftshift(np.sqrt(_power(coils)), axes)
+
+
+def _power(coils: np.ndarray) -> np.ndarray:
+    """Sum over coils of squared magnitudes, float32 (height, width)."""
+    return np.einsum("chw,chw->hw", coils.real, coils.real) + np.einsum(
+        "chw,chw->hw", coils.imag, coils.imag
+    )
 
 
 def _left_out(kspace: np.ndarray) -> str:
-    power = np.abs(kspace).max(0)
+    measured = (kspace != 0).any(0)
     for axis, name in ((0, "phase-encoding"), (1, "readout")):
-        there = np.flatnonzero(power.max(axis))
+        there = np.flatnonzero(measured.any(axis))
         span = int(there[-1] - there[0]) + 1
         if span - len(there) > max(1, _LEFT_OUT * span):
             return (
@@ -207,7 +215,7 @@ def _left_out(kspace: np.ndarray) -> str:
 
 
 def _off_centre(kspace: np.ndarray) -> str:
-    power = (kspace.real**2 + kspace.imag**2).sum(0)
+    power = _power(kspace)
     for axis, name in ((0, "phase-encoding"), (1, "readout")):
         lines = power.sum(axis, dtype=np.float64)
         peak, middle = int(lines.argmax()), len(lines) // 2

@@ -9,9 +9,10 @@ from synthetic import write
 
 from mrinb.compute.context import Context
 from mrinb.data import checks, files, index, listing, memory, volumes
-from mrinb.data.provenance import origins, provenance
+from mrinb.data.provenance import left_out, origins, provenance
 from mrinb.errors import MrinbError
 from mrinb.profiles import PROFILES
+from mrinb.specs import EvalSpec, ModelSpec, TrainSpec
 
 SHAPE, RECON = (2, 1, 8, 6), (4, 4)
 PD, PAPER = "knee/PD-Skyra", PROFILES["paper"]
@@ -149,6 +150,17 @@ def test_whose_data_they_are(context, tmp_path):
         origins([train, val, test], mixed) == {"simulated", "fastmri", "own"} == origins([], mixed)
     )
     assert volumes.volumes(val, mixed)  # simulated files serve as any others
+    run = TrainSpec(pool=PD, data=(train,), model=ModelSpec(name="unet"), epochs=1)
+    scores = EvalSpec(train=run, data=test)
+    assert provenance([scores], mixed) == "measured data, of fastMRI and of your own"
+    assert left_out([scores], mixed) == ""
+    write(root / "test" / "scan8.h5", (4, 1, 8, 6), RECON, seed=3, change=without_first)
+    mixed = replace(mixed)
+    assert left_out([specs(mixed)[2]], mixed) == "1 empty slice is left out"
+
+
+def without_first(arrays):
+    arrays["kspace"][0] = arrays["reconstruction_rss"][0] = 0
 
 
 def test_simulated_files_given_as_data_root_say_so(tmp_path):
