@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-fast lint bench refresh clean
+.PHONY: help setup book test test-fast lint bench fuzz refresh clean
 
 help:  ## list the commands
 	@echo "usage: make COMMAND [PROFILE=quick|classroom|paper] [STORE=folder] [COMPUTE=never|auto] [PYTHON=python3.12]"
@@ -55,6 +55,11 @@ lint: $(READY)  ## check style, types, imports, notebooks, workflows, size of th
 chromium:
 	@command -v $${CHROMIUM:-chromium} chromium-browser google-chrome >/dev/null || { \
 	  echo "the tests of the pages need Chromium: apt-get install chromium, or set CHROMIUM" >&2; exit 2; }
+
+# COUNT spoiled files, each read right or refused in one line.
+COUNT ?= 50000
+fuzz: $(READY)  ## read files spoiled at random, longer than the tests do
+	MRINB_FUZZ=$(COUNT) OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/data/test_fuzz.py
 
 bench: $(READY)  ## measure speeds against plain loops and print the ratios
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 
 class MrinbError(Exception):
     """A problem the user can mend: its message is one line that says what and what to do.
 
-    The command line prints it and exits with code 2; a notebook shows it as the last line.
+    The command line prints it and exits with code 2; a notebook shows it as the last line. Names of
+    files that are not UTF-8 are written with escapes, since no notebook can hold them.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(str(message).encode(errors="backslashreplace").decode())
+
+
+def reason(error: BaseException) -> str:
+    """Why the system failed, in its own few words; HDF5 buries them in lines of its own."""
+    told = re.search(r"errno = (\d+)", str(error))
+    if told:
+        return os.strerror(int(told.group(1)))
+    lines = str(error).strip().splitlines()
+    return getattr(error, "strerror", None) or (lines[0] if lines else type(error).__name__)
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> MrinbError:

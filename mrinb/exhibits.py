@@ -106,7 +106,8 @@ def shown_slices(found: tuple[Volume, ...], count: int) -> list[Item]:
     for turn in range(rounds):
         for place, volume in enumerate(ordered):
             fraction = (turn + 0.5 + 0.15 * (place % 3 - 1)) / rounds
-            items.append((volume, min(int(fraction * volume.slices), volume.slices - 1)))
+            position = min(int(fraction * volume.slices), volume.slices - 1)
+            items.append((volume, volume.used[position]))
     return items[:count]
 
 

@@ -20,6 +20,9 @@ from mrinb.errors import MrinbError, unknown
 
 TYPES = ("str", "int", "float", "bool")
 
+LARGEST = 2**62
+"""Whole numbers stay below: a table's column and torch's seeds have 64 bits."""
+
 
 def declared(cells: Sequence[str]) -> dict[str, str]:
     """Names and types of the parameters that cells declare as ``name: type = value``."""
@@ -80,7 +83,7 @@ def check(name: str, value: Any, type_name: str) -> Any:
     """One value of the declared type; a whole number also serves as a float.
 
     Raises:
-        MrinbError: the value has another type.
+        MrinbError: the value has another type, or no table can hold it.
     """
     if type_name not in TYPES:
         return value
@@ -89,6 +92,8 @@ def check(name: str, value: Any, type_name: str) -> Any:
         return float(value)
     if type(value) is not wanted:
         raise MrinbError(f"parameter {name} = {value!r}: give a value of type {type_name}")
+    if wanted is int and abs(value) >= LARGEST:
+        raise MrinbError(f"parameter {name} = {value}: give a number below 2^62")
     return value
 
 

@@ -89,12 +89,15 @@ def custom(P: str, Q: str) -> Shift:
     """A shift between any two pools given as strings.
 
     Raises:
-        MrinbError: a pool cannot be read, or only one of the two is given.
+        MrinbError: a pool cannot be read, only one of the two is given, or they are the same.
     """
     for name, text in (("P", P), ("Q", Q)):
         if not text:
             raise MrinbError(f"parameter {name} is empty: give both P and Q, or neither")
-    return Shift("custom", Pool.parse(P), Pool.parse(Q), P, Q)
+    one, other = Pool.parse(P), Pool.parse(Q)
+    if set(one.distributions) == set(other.distributions):
+        raise MrinbError(f"P and Q are the same distributions ({P}): a shift needs two pools")
+    return Shift("custom", one, other, P, Q)
 
 
 def choose(section: Section, shift: str, P: str = "", Q: str = "") -> tuple[Shift, ...]:

@@ -42,7 +42,8 @@ class DataSpec(Spec):
         distribution: name in the catalogue.
         split: ``train``, ``val`` or ``test``.
         simulator: how simulated files are made, or None for files found in a data root.
-        digest: digest of the files found (name, size, header, max), or None if simulated.
+        digest: digest of the files found (name, size, header, max, fingerprint of the content),
+            or None if simulated.
         limit: at most so many slices, whole volumes in seeded order; None keeps all.
         coil: ``multi``, or ``single`` for the emulated single-coil track, whose target is
             ``reconstruction_esc``.

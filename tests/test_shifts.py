@@ -27,5 +27,7 @@ def test_choose_by_name_or_by_pools():
 def test_bad_choices_are_one_line():
     with pytest.raises(MrinbError, match="unknown shift 'contrst': did you mean contrast"):
         shifts.choose(shifts.section3, "contrst")
+    with pytest.raises(MrinbError, match="P and Q are the same distributions"):
+        shifts.choose(shifts.section3, "all", "knee/*", "knee/PD-* + knee/PDFS-*")
     with pytest.raises(MrinbError, match="parameter Q is empty"):
         shifts.choose(shifts.section3, "all", "knee/*")

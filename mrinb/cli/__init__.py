@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Simulated and real data.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(data, name="data")
 
 ProfileOption = Annotated[str, typer.Option(help="quick, classroom or paper")]
 
@@ -75,6 +73,8 @@ def book(
         from mrinb.errors import unknown
 
         raise unknown("--compute", compute, ["never", "ask", "auto"])
+    if store is not None and compute == "never" and not store.expanduser().is_dir():
+        raise MrinbError(f"--store {store}: no such folder, and nothing is computed")
     typer.echo(build(repository(), out, profile, store, compute))
 
 
@@ -91,96 +91,14 @@ def bench(
     raise typer.Exit(measure(names or []))
 
 
-@data.command()
-def simulate(
-    distribution: Annotated[
-        str, typer.Argument(help="pool of distributions, such as 'knee/*'")
-    ] = "*",
-    profile: ProfileOption = "classroom",
-    workers: Annotated[
-        int | None, typer.Option(help="worker processes; default one a core", min=0)
-    ] = None,
-) -> None:
-    """Simulate the files of a profile ahead of time; a chapter does it on first use."""
-    from mrinb.compute.context import Context
-    from mrinb.compute.runner import ensure
-    from mrinb.compute.workers import default_workers
-    from mrinb.data.volumes import SPLITS, data_spec, files_of
-    from mrinb.pools import Pool
-    from mrinb.profiles import profile as sizes
-    from mrinb.recipes import RECIPES
-
-    context = Context(workers=default_workers() if workers is None else workers)
-    pool = Pool.parse(distribution)
-    specs = [
-        data_spec(name, split, sizes(profile), context)
-        for name in pool.distributions
-        for split in SPLITS
-    ]
-    ensure(specs, context, RECIPES)
-    count = sum(len(files_of(spec, context)) for spec in specs)
-    typer.echo(f"{count} volumes in {context.cache / 'data'}")
-
-
-@data.command("check")
-def check_files(
-    paths: Annotated[list[Path], typer.Argument(help="HDF5 files or folders of them")],
-) -> None:
-    """Check that files have the fastMRI layout; one line for each that has not."""
-    from mrinb.data.files import check
-    from mrinb.data.index import files_below
-
-    places = [p.expanduser() for p in paths]
-    files = [f for p in places for f in (files_below(p) if p.is_dir() else [p])]
-    if not files:
-        raise MrinbError(f"no .h5 files in {', '.join(map(str, paths))}")
-    bad = idle = 0
-    for file in files:
-        try:
-            info = check(file, target=False)
-        except MrinbError as error:
-            bad += 1
-            typer.echo(f"mrinb: {error}", err=True)
-        else:
-            idle += info.masked or info.target_shape is None
-    typer.echo(f"{len(files) - bad} of {len(files)} files are sound")
-    if idle:
-        typer.echo(f"{idle} of them are masked or have no target: not used")
-    if bad:
-        raise typer.Exit(2)
-
-
-@data.command("ls")
-def list_files(
-    data_root: Annotated[Path, typer.Argument(help="folder with fastMRI files")],
-) -> None:
-    """List which distributions and splits a folder of fastMRI files holds."""
-    from collections import Counter
-
-    from mrinb.compute.context import Context
-    from mrinb.data.index import scan
-
-    found = scan(data_root, Context(data_root=data_root))
-    counts: Counter[tuple[str, str]] = Counter()
-    slices: Counter[tuple[str, str]] = Counter()
-    for file in found:
-        row = (file.distribution or "of no distribution", file.split or "unused")
-        if file.info:
-            counts[row] += 1
-            slices[row] += file.info.kspace_shape[0]
-    for (name, split), count in sorted(counts.items()):
-        typer.echo(f"{name:24} {split:6} {count:6} volumes {slices[name, split]:7} slices")
-    bad = sum(1 for file in found if file.problem)
-    if bad:
-        typer.echo(f"{bad} unreadable: see mrinb data check {data_root}")
-
-
 def _mount() -> None:
+    from mrinb.cli.data import app as data
     from mrinb.cli.plan import claims, plan
     from mrinb.cli.results import app as results
 
     app.command()(plan)
     app.command()(claims)
+    app.add_typer(data, name="data")
     app.add_typer(results, name="results")
 
 
@@ -188,16 +106,22 @@ _mount()
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """Let ``-p NAME VALUE`` take two words, as papermill's does, which click cannot."""
+    """Let ``-p NAME VALUE`` take two words, as papermill's does, which click cannot.
+
+    ``-pNAME VALUE`` and ``-p NAME=VALUE`` are understood as well.
+    """
     joined: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        joined.append(word)
-        if word == "-p":
-            pair: list[Any] = [next(rest, None), next(rest, None)]
-            if None in pair:
-                raise MrinbError("-p needs a name and a value: -p shift contrast")
-            joined.append("\0".join(pair))
+        if not word.startswith("-p"):
+            joined.append(word)
+            continue
+        name = word[2:] or next(rest, "")
+        name, equals, value = name.partition("=")
+        found = value if equals else next(rest, None)
+        if not name.isidentifier() or found is None:
+            raise MrinbError("-p needs a name and a value: -p shift contrast")
+        joined += ["-p", f"{name}\0{found}"]
     return joined
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mrinb.errors import MrinbError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,18 +18,31 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _there(folder: Path | None) -> Path | None:
+    """Refuse a store that is not there: it would look like an empty one."""
+    if folder is not None and not folder.is_dir():
+        raise MrinbError(f"results store {folder}: no such folder")
+    return folder
+
+
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="results store; default the user's own")
+    Path | None,
+    typer.Option("--store", help="results store; default the user's own", callback=_there),
 ]
 FolderArgument = Annotated[
-    Path | None, typer.Argument(help="a results store; default the published one")
+    Path | None,
+    typer.Argument(help="a results store; default the published one", callback=_there),
 ]
 
 
 @app.command()
 def ls(
     folder: Annotated[
-        Path | None, typer.Argument(help="a results store; default yours and the published one")
+        Path | None,
+        typer.Argument(
+            help="a results store; default yours and the published one", callback=_there
+        ),
     ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(help="train, eval or exhibit; repeat for several")
@@ -86,8 +101,8 @@ def verify(
 
 @app.command()
 def diff(
-    a: Annotated[Path, typer.Argument(help="a results store")],
-    b: Annotated[Path, typer.Argument(help="another")],
+    a: Annotated[Path, typer.Argument(help="a results store", callback=_there)],
+    b: Annotated[Path, typer.Argument(help="another", callback=_there)],
 ) -> None:
     """Say which results are in one store only, and where numbers of the same result differ."""
     from mrinb.compute import curation as results

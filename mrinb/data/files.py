@@ -11,45 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, fromstring
 
+from mrinb.data.access import AGAIN, DAMAGE, open_volume, problem
+from mrinb.data.header import HEADER, Header, header_text, parse_header
 from mrinb.errors import MrinbError
 from mrinb.specs import Coil
 
-KSPACE, TARGET, HEADER = "kspace", "reconstruction_rss", "ismrmrd_header"
+KSPACE, TARGET = "kspace", "reconstruction_rss"
 SINGLE_TARGET = "reconstruction_esc"
 
-_DAMAGED = "damaged HDF5 file: download or generate it again"
-_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-"""What h5py raises on bytes that make no sense, depending on where they are."""
+Origin = Literal["simulated", "fastmri", "own"]
 
-
-class Header(NamedTuple):
-    """What the ISMRMRD header says about a scan.
-
-    Attributes:
-        system_model: scanner model, empty where it is not stated.
-        field_t: field strength in tesla, NaN where it is not stated.
-        coils: number of receiver coils in the k-space.
-        encode: encoded matrix (height, width).
-        recon: reconstructed matrix (height, width).
-        padding_left, padding_right: first acquired phase-encoding line, and the line after the
-            last; those outside are zeros. 0 and the width where nothing useful is stated.
-    """
-
-    system_model: str
-    field_t: float
-    coils: int
-    encode: tuple[int, int]
-    recon: tuple[int, int]
-    padding_left: int
-    padding_right: int
+_DAMAGED = f"damaged HDF5 file: {AGAIN}"
+_FASTMRI_NAME = re.compile(r"file(\d{4,}|_(brain|prostate|breast)_\w+)")
+_FASTMRI_SEQUENCE = re.compile(r"CORPD(FS)?_FBK|AX(T1|T1PRE|T1POST|T2|FLAIR)|AXT2_PROSTATE|AXDIFF")
+_SMALLEST_SHARE = 1 / 1100
+"""A file is at least this share of its arrays: deflate reaches no more than 1 to 1032."""
 
 
 class Info(NamedTuple):
@@ -66,6 +49,8 @@ class Info(NamedTuple):
         patient: identifier of the subject, or empty.
         max_value: the attribute ``max``; where it is missing, the largest value of the target;
             0 for a file with neither.
+        origin: ``simulated`` where the file says so, ``fastmri`` where name and attributes are
+            fastMRI's, else ``own``.
     """
 
     header: Header
@@ -77,34 +62,7 @@ class Info(NamedTuple):
     acquisition: str
     patient: str
     max_value: float
-
-
-def open_volume(path: Path) -> h5py.File:
-    """Open a volume's file for reading.
-
-    Raises:
-        MrinbError: the file is missing, empty, truncated or not HDF5.
-    """
-    try:
-        return h5py.File(path, "r", locking="best-effort")
-    except FileNotFoundError:
-        raise MrinbError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise MrinbError(f"{path}: a folder, not a file") from None
-    except PermissionError:
-        raise MrinbError(f"{path}: you may not read this file") from None
-    except OSError as error:
-        raise MrinbError(f"{path}: {_open_problem(path, str(error))}") from None
-
-
-def _open_problem(path: Path, words: str) -> str:
-    if path.is_file() and path.stat().st_size == 0:
-        return "the file is empty: download or generate it again"
-    if "truncated" in words:
-        return "the file is truncated: download or generate it again"
-    if "signature" in words:
-        return "not an HDF5 file"
-    return _DAMAGED
+    origin: Origin = "own"
 
 
 def read_header(path: Path) -> Header:
@@ -125,8 +83,8 @@ def read_info(path: Path) -> Info:
     with open_volume(path) as file:
         try:
             return _info(file, path)
-        except _DAMAGE:
-            raise MrinbError(f"{path}: {_DAMAGED}") from None
+        except DAMAGE as error:
+            raise problem(path, error, _DAMAGED) from None
 
 
 def _info(file: h5py.File, path: Path) -> Info:
@@ -143,8 +101,7 @@ def _info(file: h5py.File, path: Path) -> Info:
     target = _dataset(file, key, path) if key in file else None
     if target is not None:
         _check_target(target, shape, path)
-    xml = _dataset(file, HEADER, path)[()]
-    text = xml.encode() if isinstance(xml, str) else bytes(xml)
+    text = header_text(_dataset(file, HEADER, path)[()], path)
     return Info(
         header=parse_header(text, shape, target.shape if target is not None else None, path),
         header_digest=hashlib.sha256(text).hexdigest()[:16],
@@ -155,7 +112,16 @@ def _info(file: h5py.File, path: Path) -> Info:
         acquisition=_text(file.attrs.get("acquisition")),
         patient=_text(file.attrs.get("patient_id")),
         max_value=_max_value(file, target, path),
+        origin=_origin(file, path),
     )
+
+
+def _origin(file: h5py.File, path: Path) -> Origin:
+    if np.any(file.attrs.get("simulated", False)):
+        return "simulated"
+    named = _FASTMRI_NAME.fullmatch(path.stem) and "patient_id" in file.attrs
+    sequence = _text(file.attrs.get("acquisition"))
+    return "fastmri" if named and _FASTMRI_SEQUENCE.fullmatch(sequence) else "own"
 
 
 def target_key(file: h5py.File) -> str:
@@ -167,8 +133,14 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     if key not in file:
         raise MrinbError(f"{path}: no {key!r}: not a file in the fastMRI layout")
     if not isinstance(file[key], h5py.Dataset):
-        raise MrinbError(f"{path}: {key!r} is a group: it should be an array")
-    return file[key]
+        what = "a group" if isinstance(file[key], h5py.Group) else "a type"
+        raise MrinbError(f"{path}: {key!r} is {what}: it should be an array")
+    dataset = file[key]
+    # A damaged shape may ask for more memory than there is.
+    elsewhere = dataset.is_virtual or dataset.external
+    if not elsewhere and dataset.nbytes * _SMALLEST_SHARE > path.stat().st_size:
+        raise MrinbError(f"{path}: {key} is larger than the file can hold: {AGAIN}")
+    return dataset
 
 
 def _check_target(target: h5py.Dataset, kspace_shape: tuple[int, ...], path: Path) -> None:
@@ -217,75 +189,13 @@ def _max_value(file: h5py.File, target: h5py.Dataset | None, path: Path) -> floa
 
 
 def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
-
-
-def parse_header(
-    xml: bytes,
-    kspace_shape: tuple[int, ...],
-    target_shape: tuple[int, ...] | None,
-    path: Path,
-) -> Header:
-    """Parse an ISMRMRD header; sizes it does not state are those of the arrays.
-
-    Args:
-        xml: the header.
-        kspace_shape: (slices, coils, height, width).
-        target_shape: (slices, height, width), if there is a target.
-        path: the file, for error lines.
-
-    Raises:
-        MrinbError: the header is not XML, or defines entities.
-    """
-    try:
-        root = fromstring(xml)
-    except DefusedXmlException:
-        raise MrinbError(f"{path}: {HEADER} defines XML entities: the file is not read") from None
-    except (ParseError, ValueError) as error:
-        raise MrinbError(f"{path}: {HEADER} is not valid XML ({error})") from None
-    encode = _matrix(root, "encodedSpace") or kspace_shape[-2:]
-    recon = _matrix(root, "reconSpace") or (target_shape or kspace_shape)[-2:]
-    left, right = _padding(root, encode[1], kspace_shape[-1])
-    field = _number(root, ".//{*}systemFieldStrength_T")
-    return Header(
-        system_model=(root.findtext(".//{*}systemModel") or "").strip(),
-        field_t=math.nan if field is None else field,
-        coils=kspace_shape[1],
-        encode=(encode[0], encode[1]),
-        recon=(recon[0], recon[1]),
-        padding_left=left,
-        padding_right=right,
-    )
-
-
-def _number(root: Any, where: str) -> float | None:
-    try:
-        value = float(root.findtext(where) or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _matrix(root: Any, space: str) -> tuple[int, int] | None:
-    sizes = [_number(root, f".//{{*}}{space}/{{*}}matrixSize/{{*}}{axis}") for axis in "xy"]
-    height, width = sizes
-    return (int(height), int(width)) if height and width else None
-
-
-def _padding(root: Any, encoded: int, width: int) -> tuple[int, int]:
-    """Acquired lines as in fastMRI's ``SliceDataset``, kept inside the k-space.
-
-    A negative left edge, which there empties the mask, means that no line is padded on the left.
-    Limits that are missing, empty or about another width than the k-space's say nothing.
-    """
-    limits = ".//{*}encodingLimits/{*}kspace_encoding_step_1/{*}"
-    center, last = _number(root, f"{limits}center"), _number(root, f"{limits}maximum")
-    if center is None or last is None or encoded != width:
-        return 0, width
-    left = encoded // 2 - int(center)
-    right = left + int(last) + 1
-    left, right = max(left, 0), min(right, width)
-    return (left, right) if left < right else (0, width)
+    if isinstance(value, np.ndarray):
+        value = value.reshape(-1)[0] if value.size == 1 else ""
+    if value is None or isinstance(value, h5py.Empty):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 def require_target(info: Info, path: Path) -> None:
@@ -303,27 +213,6 @@ def require_target(info: Info, path: Path) -> None:
         raise MrinbError(f"{path}: no {name!r}: training and scoring need a target")
 
 
-def check(path: Path, target: bool = True) -> Info:
-    """Read a whole file and raise for the first thing wrong with it.
-
-    Args:
-        path: the file.
-        target: whether a target is needed.
-
-    Raises:
-        MrinbError: one line that names the file and what is wrong.
-    """
-    info = read_info(path)
-    if target:
-        require_target(info, path)
-    with open_volume(path) as file:
-        keys = (KSPACE, target_key(file)) if info.target_shape else (KSPACE,)
-        for index in range(info.kspace_shape[0]):
-            for key in keys:
-                require_finite(read_slice(file, key, index, path), key, index, path)
-    return info
-
-
 def read_slice(file: h5py.File, key: str, index: int, path: Path) -> np.ndarray:
     """One slice of an array.
 
@@ -332,10 +221,9 @@ def read_slice(file: h5py.File, key: str, index: int, path: Path) -> np.ndarray:
     """
     try:
         return file[key][index]
-    except _DAMAGE:
-        raise MrinbError(
-            f"{path}: slice {index} of {key} cannot be read: download or generate the file again"
-        ) from None
+    except DAMAGE as error:
+        words = f"slice {index} of {key} cannot be read: {AGAIN}"
+        raise problem(path, error, words) from None
 
 
 def require_finite(values: np.ndarray, key: str, index: int, path: Path) -> None:
@@ -349,3 +237,10 @@ def require_finite(values: np.ndarray, key: str, index: int, path: Path) -> None
         total = values.sum()
     if not np.isfinite(total) and not np.isfinite(values).all():
         raise MrinbError(f"{path}: NaN or infinite values in slice {index} of {key}")
+
+
+__all__ = [
+    "HEADER", "KSPACE", "SINGLE_TARGET", "TARGET", "Header", "Info", "Origin", "crop_shape",
+    "open_volume", "parse_header", "read_header", "read_info", "read_slice", "require_finite",
+    "require_target", "target_key",
+]  # fmt: skip

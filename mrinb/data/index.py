@@ -1,13 +1,13 @@
 """What a data root holds: every fastMRI file below it, its distribution and its split.
 
 A file's distribution follows from its ``acquisition`` attribute and the scanner in its header. Its
-split follows from the nearest folder whose name says so:
+split follows from the nearest folder whose name says so in whole words:
 
 - ``train``, ``val``, ``test``: as they are (the simulator's layout);
 - official folders such as ``multicoil_train`` or ``multicoil_val_batch_0``: the official
   validation set is our ``test`` (Appendix B.1), and our ``val`` is carved out of the official
   training set, 15 % of the subjects by a stable hash, at least one where there are two;
-- official test folders: no split, because their k-space is masked;
+- test folders: ``test`` for files that are fully sampled, no split for masked ones;
 - none of these: 15 % of the subjects are ``test`` (Appendix G.1), and ``val`` is carved likewise.
 
 The single-coil track has files of the same names. They are told apart by their k-space, and whoever
@@ -17,7 +17,6 @@ asks for one kind sees nothing of the other; ``singlecoil_*`` folders are for th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -25,23 +24,25 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
 from mrinb import catalogue
 from mrinb.catalogue import DISTRIBUTIONS, Distribution
 from mrinb.compute.context import Context
-from mrinb.data import files
+from mrinb.data import checks, files
+from mrinb.data.access import DAMAGE, UnreachableError, cause
+from mrinb.data.folders import hdf5_files, split_word
+from mrinb.data.memory import Known, Memory
 from mrinb.errors import MrinbError
 from mrinb.specs import Coil
 
 VAL_SHARE = TEST_SHARE = 0.15
 
 _OTHER: dict[str, str] = {"multi": "single", "single": "multi"}
-
-_CACHE_FORMAT = 2
 
 
 class FileInfo(NamedTuple):
@@ -51,22 +52,28 @@ class FileInfo(NamedTuple):
         path: the file.
         name: its name without ``.h5``.
         size: bytes.
+        mtime_ns: time of change.
         split: ``train``, ``val``, ``test``, or empty for files of no use in any of them.
         distribution: name in the catalogue, or empty.
         info: what the file holds, or None if it cannot be read.
         problem: why it cannot be read, in one line, or empty.
         blocks: acquisition that an unreadable file may belong to: ``*`` where the file does not
             even tell that, empty where it tells that it is none of fastMRI's.
+        fingerprint: of its content.
+        findings: what a look into its arrays found, or None where nobody looked.
     """
 
     path: Path
     name: str
     size: int
+    mtime_ns: int
     split: str
     distribution: str
     info: files.Info | None
     problem: str
     blocks: str
+    fingerprint: str = ""
+    findings: checks.Findings | None = None
 
     @property
     def subject(self) -> str:
@@ -94,28 +101,43 @@ def scan(
     root = Path(root).expanduser()
     if not root.is_dir():
         raise MrinbError(f"data_root {root}: no such folder")
-    paths = files_below(root)
-    if not paths:
-        raise MrinbError(f"data_root {root}: no .h5 file in it or below")
+    listing = hdf5_files(root)
+    if not listing.files:
+        _, words = listing.blocked[0] if listing.blocked else ("", "")
+        raise MrinbError(f"data_root {root}: no .h5 file in it or below{words and f' ({words})'}")
     other = _OTHER[coil]
-    paths = [p for p in paths if not _in_folder_of(p.relative_to(root), other)]
-    read_in = list(read(paths, context, root, progress, memory=coil))
+    paths = [p for p in listing.files if not _in_folder_of(p.relative_to(root), other)]
+    read_in = list(read(paths, context, root, progress, memory=coil, content=True))
     entries = [e for e in read_in if e.info is None or e.info.coil == coil]
     if not entries:
         raise MrinbError(
             f"data_root {root}: only {other}-coil files in it and below; "
             f"{coil}-coil ones are needed"
         )
-    return _split([_placed(entry, root) for entry in entries])
+    blocked = [
+        _blank(path, f"{path}: {words}")
+        for path, words in listing.blocked
+        if not _in_folder_of((path / "any").relative_to(root), other)
+    ]
+    return _split([_placed(entry, root) for entry in entries]) + blocked
 
 
 def files_below(root: Path) -> list[Path]:
     """The HDF5 files below a folder in the order of their paths."""
-    return sorted(p for p in root.rglob("*.h5") if not p.name.startswith("."))
+    return hdf5_files(root).files
 
 
 def _in_folder_of(path: Path, coil: str) -> bool:
     return any(part.lower().startswith(f"{coil}coil") for part in path.parts[:-1])
+
+
+def _blank(path: Path, problem: str, size: int = 0, mtime_ns: int = 0) -> FileInfo:
+    return FileInfo(path, _name(path), size, mtime_ns, "", "", None, problem, "*")
+
+
+def _name(path: Path) -> str:
+    """A file's name as text that can be written anywhere, whatever its bytes are."""
+    return os.fsencode(path.stem).decode("utf-8", "backslashreplace")
 
 
 def read(
@@ -124,6 +146,7 @@ def read(
     root: Path,
     progress: bool = True,
     memory: str = "multi",
+    content: bool = False,
 ) -> Iterator[FileInfo]:
     """Read what each file holds, from memory where size and time of change are the same.
 
@@ -133,38 +156,55 @@ def read(
         root: the folder that they belong to; each has a memory of its own.
         progress: show a progress bar if it takes more than two seconds.
         memory: which of the folder's memories; one is kept for each track.
+        content: whether the fingerprint of each file's content is needed.
 
     Yields:
         The files, with neither split nor folder considered.
     """
     paths = list(paths)
-    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:20]
-    kept = context.cache / "index" / f"{name}{'' if memory == 'multi' else f'-{memory}'}.json"
-    known = _load(kept)
-    current = {}
+    kept = Memory(context, root, memory)
     bar = tqdm(paths, desc="reading headers", unit="file", delay=2, disable=not progress)
-    for path in bar:
-        key = str(path.resolve())
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
-        entry = known.get(key)
-        if entry is None or entry["stamp"] != stamp:
-            entry = {"stamp": stamp, **_inspect(path)}
-        current[key] = entry
-        info = _info_from_json(entry["info"]) if entry["info"] else None
-        yield FileInfo(
-            path, path.stem, status.st_size, "", match(info) if info else "", info,
-            entry["problem"], entry["blocks"],
-        )  # fmt: skip
-    if current != known:
-        _save(kept, current)
-
-
-def _inspect(path: Path) -> dict[str, Any]:
     try:
-        return {"info": _info_to_json(files.read_info(path)), "problem": "", "blocks": ""}
+        for path in bar:
+            yield _look(path, kept, content)
+    except BaseException:  # interrupted: what was read is kept, nothing is forgotten
+        kept.save()
+        raise
+    kept.save(only=set(paths))
+
+
+def _look(path: Path, kept: Memory, content: bool) -> FileInfo:
+    try:
+        status = path.stat()
+    except OSError as error:
+        words = cause(error) or f"cannot be looked at ({error.strerror})"
+        return _blank(path, f"{path}: {words}")
+    stamp = (status.st_size, status.st_mtime_ns)
+    known = kept.get(path, *stamp)
+    if known is None or (content and known.info and not known.fingerprint):
+        try:
+            known = _inspect(path, stamp, content)
+        except UnreachableError as error:  # says nothing of the content: not remembered
+            return _blank(path, str(error), *stamp)
+        kept.put(path, known)
+    return FileInfo(
+        path, _name(path), *stamp, "", match(known.info) if known.info else "", known.info,
+        known.problem, known.blocks, known.fingerprint, known.findings,
+    )  # fmt: skip
+
+
+def _inspect(path: Path, stamp: tuple[int, int], content: bool) -> Known:
+    size, mtime_ns = stamp
+    try:
+        info = files.read_info(path)
+        mark = checks.fingerprint(path) if content else ""
+    except UnreachableError:
+        raise
     except MrinbError as error:
-        return {"info": None, "problem": str(error), "blocks": _acquisition(path)}
+        return Known(
+            size=size, mtime_ns=mtime_ns, info=None, problem=str(error), blocks=_acquisition(path)
+        )
+    return Known(size=size, mtime_ns=mtime_ns, info=info, fingerprint=mark)
 
 
 def _acquisition(path: Path) -> str:
@@ -172,46 +212,57 @@ def _acquisition(path: Path) -> str:
         with files.open_volume(path) as file:
             value = file.attrs.get("acquisition", "")
             return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    except (MrinbError, OSError, RuntimeError):
+    except (MrinbError, *DAMAGE):
         return "*"
 
 
-def _info_to_json(info: files.Info) -> dict[str, Any]:
-    header = info.header._asdict()
-    header["field_t"] = None if math.isnan(info.header.field_t) else info.header.field_t
-    return {**info._asdict(), "header": header}
+def vet(
+    entries: Iterable[FileInfo], context: Context, root: Path, coil: Coil = "multi"
+) -> list[FileInfo]:
+    """Look once into the arrays of files that are to be trained on or scored.
 
+    Args:
+        entries: the files; those without a target are passed over.
+        context: where the memory is kept.
+        root: the data root.
+        coil: which track they are of.
 
-def _info_from_json(data: dict[str, Any]) -> files.Info:
-    header = dict(data["header"])
-    header["field_t"] = math.nan if header["field_t"] is None else header["field_t"]
-    header.update({key: tuple(header[key]) for key in ("encode", "recon")})
-    target = data["target_shape"]
-    return files.Info(
-        **{
-            **data,
-            "header": files.Header(**header),
-            "kspace_shape": tuple(data["kspace_shape"]),
-            "target_shape": None if target is None else tuple(target),
-        }
-    )
+    Returns:
+        The files with their ``findings``.
 
-
-def _load(memory: Path) -> dict[str, Any]:
+    Raises:
+        MrinbError: the parts of a file do not belong together.
+    """
+    entries = list(entries)
+    kept = Memory(context, root, coil) if any(e.findings is None for e in entries) else None
+    hidden = parent_process() is not None  # a worker's bar would cross the runner's
+    found = []
     try:
-        data = json.loads(memory.read_text())
-        return data["files"] if data["format"] == _CACHE_FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        for entry in tqdm(entries, desc="checking files", unit="file", delay=2, disable=hidden):
+            looked = _vetted(entry, kept) if kept else entry
+            if looked.findings and looked.findings.problem:
+                raise MrinbError(looked.findings.problem)
+            found.append(looked)
+    finally:
+        if kept:
+            kept.save()
+    return found
 
 
-def _save(memory: Path, entries: dict[str, Any]) -> None:
-    # The memory only saves time: where it cannot be written, files are read again.
-    with contextlib.suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"format": _CACHE_FORMAT, "files": entries}))
-        part.replace(memory)
+def _vetted(entry: FileInfo, kept: Memory) -> FileInfo:
+    if entry.findings or entry.info is None or entry.info.masked or not entry.info.target_shape:
+        return entry
+    known = kept.get(entry.path, entry.size, entry.mtime_ns)
+    if known is None or known.findings is None:
+        known = Known(
+            size=entry.size,
+            mtime_ns=entry.mtime_ns,
+            info=entry.info,
+            fingerprint=entry.fingerprint,
+            findings=checks.examine(entry.path, entry.info),
+        )
+        kept.put(entry.path, known)
+    return entry._replace(findings=known.findings)
 
 
 def match(info: files.Info) -> str:
@@ -239,12 +290,11 @@ def _placed(entry: FileInfo, root: Path) -> FileInfo:
     if unusable:
         return entry._replace(split="")
     for folder in reversed(entry.path.parent.relative_to(root).parts or (root.name,)):
-        found = re.search(r"train|val|test", folder.lower())
+        word = split_word(folder)
         if folder.lower() in ("train", "val", "test"):
             return entry._replace(split=folder.lower())
-        if found:
-            split = {"train": "official", "val": "test", "test": ""}[found.group()]
-            return entry._replace(split=split)
+        if word:
+            return entry._replace(split={"train": "official", "val": "test", "test": "test"}[word])
     return entry._replace(split="?")
 
 
@@ -304,6 +354,11 @@ def find(entries: list[FileInfo], distribution: str, split: str, root: Path) -> 
         there = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
         raise MrinbError(f"data_root {root}: no {split} file of {distribution}, only {there}")
     _refuse_twins(chosen)
+    for one, other in same_scans(found)[:1]:
+        raise MrinbError(
+            f"{one.path}: the same scan as {other.path}, one to learn from and one to test on: "
+            "remove one of them"
+        )
     return chosen
 
 
@@ -328,9 +383,33 @@ def _inventory(entries: list[FileInfo]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(8))
 
 
+def same_scans(entries: Iterable[FileInfo]) -> list[tuple[FileInfo, FileInfo]]:
+    """Files of one content that stand in the training and in the test split, as pairs."""
+    usable = [e for e in entries if e.fingerprint and e.split]
+    test = {(e.size, e.fingerprint): e for e in usable if e.split == "test"}
+    return [
+        (entry, test[entry.size, entry.fingerprint])
+        for entry in usable
+        if entry.split != "test" and (entry.size, entry.fingerprint) in test
+    ]
+
+
+def shared_subjects(entries: Iterable[FileInfo]) -> dict[str, tuple[FileInfo, FileInfo]]:
+    """Subjects with files in the training and in the test split, with one file of each."""
+    entries = [e for e in entries if e.info and e.split]
+    train = {e.subject: e for e in entries if e.split == "train"}
+    return {e.subject: (train[e.subject], e) for e in entries
+            if e.split == "test" and e.subject in train}  # fmt: skip
+
+
 def digest(entries: Iterable[FileInfo]) -> str:
-    """20 hexadecimal digits that change with the files found: name, size, header, maximum."""
+    """20 hexadecimal digits that change with the files found.
+
+    Of each count name, size, header, maximum and a fingerprint of the content.
+    """
     rows = sorted(
-        [e.name, e.size, e.info.header_digest, repr(e.info.max_value)] for e in entries if e.info
+        [e.name, e.size, e.info.header_digest, repr(e.info.max_value), e.fingerprint]
+        for e in entries
+        if e.info
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:20]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from mrinb import catalogue
 from mrinb.compute.context import Context
-from mrinb.data import files, index
+from mrinb.data import files, index, listing
 from mrinb.errors import MrinbError, unknown
 from mrinb.pools import Part, Pool
 from mrinb.profiles import Profile
@@ -26,11 +28,13 @@ class Volume(NamedTuple):
         name: its name, without ``.h5``.
         subject: identifier of the patient.
         distribution: name in the catalogue.
-        slices: number of slices used: all, or the first few where a limit cuts the last volume.
+        slices: number of slices used: all that are not empty, or the first few of these where a
+            limit cuts the last volume.
         kspace_shape: (slices, coils, height, width) of the file.
         recon_shape: (height, width) of target and reconstruction.
         max_value: the data range of SSIM.
         padding: first acquired phase-encoding line, and the line after the last.
+        empty: slices left out, because their target is zero.
     """
 
     path: Path
@@ -42,6 +46,13 @@ class Volume(NamedTuple):
     recon_shape: tuple[int, int]
     max_value: float
     padding: tuple[int, int]
+    empty: tuple[int, ...] = ()
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """The numbers of the slices used."""
+        every = (i for i in range(self.kspace_shape[0]) if i not in self.empty)
+        return tuple(islice(every, self.slices))
 
 
 Item = tuple[Volume, int]
@@ -117,25 +128,31 @@ def _found_spec(
             "or take it out of the pool"
         )
     found = _find(distribution, split, context, coil)
+    listing.warn_of_shared_subjects(distribution, context, _root(context), coil)
     return DataSpec(
         distribution=distribution, split=split, digest=index.digest(found), limit=limit, coil=coil
     )
 
 
-def _find(distribution: str, split: str, context: Context, coil: Coil) -> list[index.FileInfo]:
-    root = context.data_root
-    if root is None:
-        raise MrinbError(
-            f"{distribution} {split}: these results are of real files: give their data_root"
-        )
-    return index.find(index.scan(root, context, coil=coil), distribution, split, root)
+def _root(context: Context, wanted: str = "these results") -> Path:
+    if context.data_root is None:
+        raise MrinbError(f"{wanted}: these results are of real files: give their data_root")
+    return context.data_root
+
+
+def _find(
+    distribution: str, split: str, context: Context, coil: Coil, digest: str | None = None
+) -> list[index.FileInfo]:
+    root = _root(context, f"{distribution} {split}")
+    return listing.find(distribution, split, context, root, coil, digest)
 
 
 def available(split: str, context: Context) -> list[str]:
     """The distributions that have files of a split: all where they are simulated."""
     if context.data_root is None:
         return list(catalogue.EVERY)
-    there = {f.distribution for f in index.scan(context.data_root, context) if f.split == split}
+    found = listing.everything(context, context.data_root)
+    there = {f.distribution for f in found if f.split == split}
     return [name for name in catalogue.DISTRIBUTIONS if name in there]
 
 
@@ -163,14 +180,27 @@ def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
     if spec.simulator is not None:
         entries = _simulated(spec, spec.simulator, context)
     else:
-        entries = _find(spec.distribution, spec.split, context, spec.coil)
+        entries = _find(spec.distribution, spec.split, context, spec.coil, spec.digest)
         if index.digest(entries) != spec.digest:
             raise MrinbError(
                 f"data_root {context.data_root}: the {spec.split} files of {spec.distribution} "
                 "are not those that the results are of: files were added, removed or changed"
             )
-    found = sorted((_volume(e, spec.distribution) for e in entries), key=lambda v: v.name)
+        entries = index.vet(entries, context, _root(context), spec.coil)
+        _warn_of_empty_slices(entries, spec)
+    every = (_volume(e, spec.distribution) for e in entries)
+    found = sorted((v for v in every if v.slices), key=lambda v: v.name)
     return tuple(found) if spec.limit is None else _limit(found, spec.limit)
+
+
+def _warn_of_empty_slices(entries: list[index.FileInfo], spec: DataSpec) -> None:
+    having = [len(e.findings.empty) for e in entries if e.findings and e.findings.empty]
+    if having:
+        warnings.warn(
+            f"{sum(having)} slices of {len(having)} {spec.split} files of {spec.distribution} are "
+            "zero: they are left out (see mrinb data check)",
+            stacklevel=3,
+        )
 
 
 def folder(spec: DataSpec, context: Context) -> Path:
@@ -235,16 +265,18 @@ def _volume(entry: index.FileInfo, distribution: str) -> Volume:
     files.require_target(entry.info, entry.path)
     shape = entry.info.kspace_shape
     header = entry.info.header
+    empty = entry.findings.empty if entry.findings else ()
     return Volume(
         path=entry.path,
         name=entry.name,
         subject=entry.subject,
         distribution=distribution,
-        slices=shape[0],
+        slices=shape[0] - len(empty),
         kspace_shape=shape,
         recon_shape=files.crop_shape(shape, entry.info.target_shape or shape),
         max_value=entry.info.max_value,
         padding=(header.padding_left, header.padding_right),
+        empty=empty,
     )
 
 
@@ -288,12 +320,12 @@ def select(spec: TrainSpec, available: Mapping[str, Iterable[Volume]]) -> list[I
 def _part(part: Part, seed: int, available: Mapping[str, Iterable[Volume]]) -> list[Item]:
     found = [v for d in part.distributions for v in available[d]]
     if not part.steps:
-        return [(v, i) for v in found for i in range(v.slices)]
+        return [(v, i) for v in found for i in v.used]
     found.sort(key=lambda v: _order(seed, v.distribution, v.name))
     items = [
         (v, i)
         for v in found
-        for i in sorted(range(v.slices), key=lambda i: _order(seed, v.distribution, v.name, i))
+        for i in sorted(v.used, key=lambda i: _order(seed, v.distribution, v.name, i))
     ]
     for step in part.steps:
         items = items[: step.count(len(items))]

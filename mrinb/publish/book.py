@@ -21,6 +21,9 @@ from typing import Any, NamedTuple
 
 import nbformat
 import yaml
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
@@ -36,6 +39,7 @@ from mrinb.parameters import check
 from mrinb.publish import glossary, links, pages
 from mrinb.publish.folding import fold
 from mrinb.publish.html import finish
+from mrinb.publish.output import failed_name, require_place, write_notebook
 
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
@@ -154,10 +158,19 @@ def _typed(name: str, value: Any, kind: str) -> Any:
     """One value of the declared type; text is read as that type."""
     if isinstance(value, Path):
         value = str(value)
+    if isinstance(value, str) and _not_utf8(value):
+        raise MrinbError(
+            f"parameter {name} = {value}: not UTF-8, which no notebook can hold: rename the "
+            "file or folder, or give a link to it"
+        )
     if isinstance(value, str) and kind in _READ:
         with suppress(KeyError, ValueError):
             value = _READ[kind](value.strip().lower())
     return check(name, value, kind)
+
+
+def _not_utf8(text: str) -> bool:
+    return any(0xD800 <= ord(letter) <= 0xDFFF for letter in text)
 
 
 class _Client(PapermillNotebookClient):
@@ -221,6 +234,15 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Kernel(AsyncKernelManager):
+    """A kernel of this interpreter, whatever ``python3`` is among the kernels installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The one kernel there is."""
+        return KernelSpec(**get_kernel_dict())
+
+
 class ChapterEngine(NBClientEngine):
     """Papermill's engine with progress by cell, and its own environment and folder for the kernel.
 
@@ -257,6 +279,7 @@ class ChapterEngine(NBClientEngine):
         client = _Client(
             nb_man,
             kernel_name=kernel_name,
+            kernel_manager_class=_Kernel,
             timeout=None,
             startup_timeout=120,
             # Else kernels warn of their local sockets, and that they were asked to end.
@@ -314,43 +337,32 @@ def execute(
     """
     notebook = parameterize_notebook(load_notebook_node(str(chapter.path)), dict(parameters))
     links.drop_picture(notebook)
-    failed = out.with_suffix(".failed.ipynb")
+    failed = failed_name(out)
     options = {"env": env, "cwd": cwd, "tell": tell, "kernels": kernels}
     try:
-        with _this_interpreter():
-            ChapterEngine.execute_notebook(
-                notebook,
-                "python3",
-                progress_bar=False,
-                store_widget_state=widget_state,
-                **options,
-            )
+        ChapterEngine.execute_notebook(
+            notebook,
+            "python3",
+            progress_bar=False,
+            store_widget_state=widget_state,
+            **options,
+        )
     except DeadKernelError:
-        _write(notebook, failed)
+        write_notebook(notebook, failed)
         raise MrinbError(
             f"the kernel of {chapter.name} died (memory?): see {failed}, or use a smaller profile"
         ) from None
     error = _first_error(notebook)
     if error:
-        _write(notebook, failed)
+        write_notebook(notebook, failed)
         raise MrinbError(error if clean else f"{error} (see {failed})")
-    _write(cleaned(notebook) if clean else notebook, out)
+    write_notebook(cleaned(notebook) if clean else notebook, out)
     failed.unlink(missing_ok=True)
     return out
 
 
-@contextmanager
-def _this_interpreter() -> Iterator[None]:
-    """Let the kernel ``python3`` mean this interpreter's, whatever kernels the user installed."""
-    before = os.environ.get("JUPYTER_PREFER_ENV_PATH")
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("JUPYTER_PREFER_ENV_PATH", None)
-        else:
-            os.environ["JUPYTER_PREFER_ENV_PATH"] = before
+_OURS = ("MrinbError", "StoreError", "UnreachableError")
+"""Errors whose words are meant for the user: ``MrinbError`` and its subclasses."""
 
 
 def _first_error(notebook: Any) -> str:
@@ -358,31 +370,11 @@ def _first_error(notebook: Any) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                if output.ename == "MrinbError":
+                if output.ename in _OURS:
                     return str(output.evalue)
                 first = "".join((output.evalue or "").strip().splitlines()[:1])
                 return f"cell [{cell.execution_count}] failed with {output.ename}: {first}"
     return ""
-
-
-def _write(notebook: Any, path: Path) -> None:
-    """Write a notebook whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _writing(path):
-        part.write_text(nbformat.writes(notebook), encoding="utf-8")
-        part.replace(path)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Make the folder of ``path``, and tell in one line if it cannot be written to."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-        yield
-    except OSError as error:
-        raise MrinbError(f"cannot write {path} ({error.strerror}): choose another folder") from None
 
 
 def cleaned(notebook: Any) -> Any:
@@ -445,10 +437,7 @@ def run_chapter(
     found = find_chapter(root or repository(), chapter)
     values = check_parameters(found, parameters)
     target = out or Path.cwd() / "runs" / f"{found.name}.ipynb"
-    if target.resolve() == found.path.resolve():
-        raise MrinbError(f"{target} is the chapter's source: give the output another name")
-    with _writing(target):  # before the work, not after it
-        pass
+    require_place(target, found.path.parent)  # before the work, not after it
     kernels = Kernels()
     with _progress(quiet) as progress, kernels.threads() as pool:
         tell = _teller(progress, found)

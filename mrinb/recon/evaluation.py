@@ -79,7 +79,7 @@ def evaluate(
     """
     _check(spec, weights)
     found = volumes(spec.data, context)
-    items = [(volume, index) for volume in found for index in range(volume.slices)]
+    items = [(volume, index) for volume in found for index in volume.used]
     if not items:
         raise MrinbError(f"no {spec.data.split} slices of {spec.data.distribution} to evaluate")
     tables: list[pd.DataFrame] = []

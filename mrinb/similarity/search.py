@@ -125,7 +125,9 @@ def candidates(volume: Volume, patch: int, count: int, seed: int) -> np.ndarray:
         raise MrinbError(f"{volume.path}: images of {height} x {width} hold no patch of {patch}")
     name = hashlib.sha256(f"patches:{seed}:{volume.name}".encode()).digest()
     ends = (volume.slices, height - patch + 1, width - patch + 1)
-    return np.random.default_rng(list(name)).integers(0, ends, (TRIES * count, 3))
+    drawn = np.random.default_rng(list(name)).integers(0, ends, (TRIES * count, 3))
+    drawn[:, 0] = np.asarray(volume.used)[drawn[:, 0]]
+    return drawn
 
 
 def sample(volume: Volume, patch: int, count: int, seed: int) -> tuple[list[Patch], np.ndarray]:

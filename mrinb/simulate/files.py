@@ -8,14 +8,15 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from mrinb.catalogue import Distribution
 from mrinb.compute.leases import StoreError
+from mrinb.errors import reason
 from mrinb.simulate import acquire, anatomies
 from mrinb.simulate.acquire import VolumeArrays
+from mrinb.simulate.header import Scan, header
 from mrinb.simulate.subjects import subject_id
 from mrinb.specs import Coil, SimulatorSpec
 
@@ -60,7 +61,7 @@ def make(
         "simulated": True,
         "simulator_spec": _signature(distribution, spec, coil),
     }
-    write(volume, header(distribution, volume, subject), attributes, path)
+    write(volume, _header(distribution, volume, subject), attributes, path)
 
 
 def generate(
@@ -107,82 +108,33 @@ def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil) -> s
     return json.dumps(made, sort_keys=True, separators=(",", ":"))
 
 
-_HEADER = """<?xml version="1.0" encoding="utf-8"?>
-<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD" \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-  <studyInformation>
-    <studyTime>00:00:00</studyTime>
-  </studyInformation>
-  <measurementInformation>
-    <measurementID>{patient}_1</measurementID>
-    <patientPosition>{position}</patientPosition>
-    <protocolName>{protocol}</protocolName>
-  </measurementInformation>
-  <acquisitionSystemInformation>
-    <systemVendor>SIEMENS</systemVendor>
-    <systemModel>{model}</systemModel>
-    <systemFieldStrength_T>{field}</systemFieldStrength_T>
-    <receiverChannels>{coils}</receiverChannels>
-    <institutionName>simulated</institutionName>
-  </acquisitionSystemInformation>
-  <experimentalConditions>
-    <H1resonanceFrequency_Hz>{frequency}</H1resonanceFrequency_Hz>
-  </experimentalConditions>
-  <encoding>
-    <encodedSpace>
-      <matrixSize><x>{height}</x><y>{width}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{fov_h:.4f}</x><y>{fov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </encodedSpace>
-    <reconSpace>
-      <matrixSize><x>{recon_h}</x><y>{recon_w}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{rfov_h:.4f}</x><y>{rfov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </reconSpace>
-    <encodingLimits>
-      <kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>\
-<center>{centre}</center></kspace_encoding_step_1>
-    </encodingLimits>
-    <trajectory>cartesian</trajectory>
-  </encoding>
-</ismrmrdHeader>
-"""
-
-
-def header(distribution: Distribution, volume: VolumeArrays, subject: int) -> bytes:
-    """The ISMRMRD header of a volume, XML."""
-    field, body = distribution.scanner.header_field_t, anatomies.find(distribution.anatomy).body
-    matrix, (recon_h, recon_w) = volume.matrix, volume.target.shape[1:]
-    text = _HEADER.format(
+def _header(distribution: Distribution, volume: VolumeArrays, subject: int) -> bytes:
+    body, matrix = anatomies.find(distribution.anatomy).body, volume.matrix
+    scan = Scan(
         patient=f"{subject:011d}",
         position=body.position,
-        protocol=escape(distribution.acquisition),
-        model=escape(distribution.scanner.model),
-        field=field,
+        protocol=distribution.acquisition,
+        model=distribution.scanner.model,
+        field_t=distribution.scanner.header_field_t,
         coils=volume.coils,
-        frequency=round(42.577478e6 * field),
-        height=matrix.height,
-        width=matrix.width,
-        fov_h=matrix.height * matrix.pixel_mm,
-        fov_w=matrix.width * matrix.pixel_mm,
-        thick=body.thickness_mm,
-        recon_h=recon_h,
-        recon_w=recon_w,
-        rfov_h=recon_h * matrix.pixel_mm,
-        rfov_w=recon_w * matrix.pixel_mm,
-        # Lines are counted from the first acquired one, as fastMRI counts them.
-        last=matrix.last - matrix.first,
-        centre=matrix.width // 2 - matrix.first,
+        encoded=(matrix.height, matrix.width),
+        recon=(int(volume.target.shape[1]), int(volume.target.shape[2])),
+        pixel_mm=matrix.pixel_mm,
+        thickness_mm=body.thickness_mm,
+        first=matrix.first,
+        last=matrix.last,
     )
-    return text.encode()
+    return header(scan)
 
 
 def write(
-    volume: VolumeArrays, header: bytes, attributes: Mapping[str, str | float | bool], path: Path
+    volume: VolumeArrays, xml: bytes, attributes: Mapping[str, str | float | bool], path: Path
 ) -> None:
     """Write a volume in the fastMRI layout; the file appears whole or not at all.
 
     Args:
         volume: what to write.
-        header: the ISMRMRD header, XML.
+        xml: the ISMRMRD header.
         attributes: the file's attributes.
         path: the file; an older one is replaced.
 
@@ -196,7 +148,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file:
             options = {"track_times": False}
-            file.create_dataset("ismrmrd_header", data=np.bytes_(header), **options)
+            file.create_dataset("ismrmrd_header", data=np.bytes_(xml), **options)
             file.create_dataset("kspace", data=volume.kspace, **options)
             file.create_dataset("reconstruction_rss", data=volume.reconstruction_rss, **options)
             if volume.reconstruction_esc is not None:
@@ -205,7 +157,7 @@ def write(
             for name, value in sorted(attributes.items()):
                 file.attrs[name] = value
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter where HDF5 closes a file
         raise _cannot_write(path.parent, error) from None
     finally:
         with contextlib.suppress(OSError):
@@ -221,10 +173,9 @@ def _require_writable(folder: Path) -> None:
         raise _cannot_write(folder, PermissionError(13, "Permission denied"))
 
 
-def _cannot_write(folder: Path, error: OSError) -> StoreError:
+def _cannot_write(folder: Path, error: OSError | RuntimeError) -> StoreError:
     return StoreError(
-        f"{folder}: cannot write simulated data ({error.strerror or error}); "
-        "choose another cache folder"
+        f"{folder}: cannot write simulated data ({reason(error)}); choose another cache folder"
     )
 
 

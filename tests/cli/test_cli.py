@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line, exit code 2, nothing written."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from mrinb.publish import book
 from mrinb.publish.dry_run import rehearse
 
 
-def mrinb(*words, cwd=ROOT, **env):
-    import os
+def plain(word):
+    return word if isinstance(word, bytes) else str(word)
 
+
+def mrinb(*words, cwd=ROOT, **env):
     return subprocess.run(
-        [sys.executable, "-m", "mrinb.cli", *map(str, words)],
+        [sys.executable, "-m", "mrinb.cli", *map(os.fsdecode, map(plain, words))],
         capture_output=True, text=True, cwd=cwd, timeout=300, env={**os.environ, **env},
     )  # fmt: skip
 
@@ -58,6 +61,16 @@ def test_help_and_import_do_not_load_torch():
         (["run", "3", "-p", "shif", "contrast"], "unknown parameter 'shif': did you mean shift?"),
         (["run", "3", "-p", "seed", "one"], "parameter seed = 'one': give a value of type int"),
         (["run", "3", "-p", "seed"], "-p needs a name and a value"),
+        (["run", "3", "-pshif", "contrast"], "unknown parameter 'shif': did you mean shift?"),
+        (["run", "3", "-p", "shif=contrast"], "unknown parameter 'shif': did you mean shift?"),
+        (["run", "3", "-pseed"], "-p needs a name and a value"),
+        (["run", "3", "-p", "seed", str(2**63)], "give a number below 2^62"),
+        (["run", "3", "-p", "data_root", b"/caf\xe9"], "not UTF-8, which no notebook can hold"),
+        (["results", "ls", "nowhere"], "results store nowhere: no such folder"),
+        (["results", "verify", "nowhere"], "results store nowhere: no such folder"),
+        (["results", "diff", ".", "nowhere"], "results store nowhere: no such folder"),
+        (["results", "gc", "--store", "nowhere"], "results store nowhere: no such folder"),
+        (["book", "--store", "nowhere"], "--store nowhere: no such folder"),
         (["plan", "33"], "unknown chapter '33'"),
         (["plan", "3", "-p", "shif", "contrast"], "unknown parameter 'shif': did you mean shift?"),
         (["plan", "3", "--profile", "quik"], "unknown profile 'quik': did you mean quick"),

@@ -2,6 +2,7 @@
 
 import math
 import os
+import zlib
 from collections import Counter
 
 import pytest
@@ -20,6 +21,8 @@ def context(tmp_path):
 
 
 def put(root, folder, name, **options):
+    """A file whose content follows from its name."""
+    options = {"seed": zlib.crc32(name.encode()), **options}
     return write(root / folder / f"{name}.h5", SHAPE, RECON, **options)
 
 

@@ -28,9 +28,10 @@ def context(tmp_path):
 @pytest.fixture
 def real(tmp_path, context):
     root = tmp_path / "root"
-    for split, count in (("train", 8), ("val", 2), ("test", 3)):
+    for place, (split, count) in enumerate((("train", 8), ("val", 2), ("test", 3))):
         for n in range(count):
-            write(root / split / f"file_{split}{n}.h5", SHAPE, RECON, seed=n)
+            path = root / split / f"file_{split}{n}.h5"
+            write(path, SHAPE, RECON, seed=10 * place + n)
     return replace(context, data_root=root)
 
 

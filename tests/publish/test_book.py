@@ -13,7 +13,7 @@ from places import ROOT
 from verdict_words import FOUND
 
 from mrinb.errors import MrinbError
-from mrinb.publish import book, pages
+from mrinb.publish import book, output, pages
 
 FAIL = "from mrinb.errors import MrinbError\nraise MrinbError('data_root /nowhere: no such folder')"
 
@@ -164,12 +164,77 @@ def test_a_kernel_that_dies_is_told(root, tmp_path):
         book.run_chapter("5", {}, tmp_path / "out.ipynb", root=root, quiet=True)
 
 
-def test_the_source_is_never_the_output(root):
-    source = root / "notebooks" / "03_one_model_or_several.ipynb"
-    before = source.read_bytes()
-    with pytest.raises(MrinbError, match="give the output another name"):
+@pytest.mark.parametrize("name", ["03_one_model_or_several", "01_introduction", "new"])
+def test_no_output_goes_among_the_sources(root, name):
+    source = root / "notebooks" / f"{name}.ipynb"
+    before = {p: p.read_bytes() for p in source.parent.iterdir()}
+    with pytest.raises(MrinbError, match="among the chapters' sources"):
         book.run_chapter("3", {}, source, root=root, quiet=True)
-    assert source.read_bytes() == before
+    assert {p: p.read_bytes() for p in source.parent.iterdir()} == before
+
+
+def test_only_regular_notebooks_are_replaced(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "execute", None)
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    (tmp_path / "folder.ipynb").mkdir()
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "real.ipynb").write_text("{}")
+    (tmp_path / "link.ipynb").symlink_to(tmp_path / "real.ipynb")
+    (tmp_path / "dangling.ipynb").symlink_to(tmp_path / "none")
+    (tmp_path / "b.failed.ipynb").symlink_to(tmp_path / "real.ipynb")
+    before = sorted(tmp_path.rglob("*"))
+    for name, words in {
+        "pipe.ipynb": "is no regular file", "folder.ipynb": "is a folder",
+        "thesis.tex": "no notebook",
+        "link.ipynb": "is a link", "dangling.ipynb": "is a link",
+        "b.ipynb": "b.failed.ipynb is a link",
+        "x" * 300 + ".ipynb": "name",
+    }.items():  # fmt: skip
+        with pytest.raises(MrinbError, match=words):
+            book.run_chapter("3", {}, tmp_path / name, root=root, quiet=True)
+    with pytest.raises(MrinbError, match="/dev/null is no regular file"):
+        book.run_chapter("3", {}, Path("/dev/null"), root=root, quiet=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_write_that_fails_leaves_no_part(root, tmp_path, monkeypatch):
+    out = tmp_path / "out" / "a.ipynb"
+
+    def full(self, *_, **__):
+        self.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(MrinbError, match=r"cannot write .*a\.ipynb \(No space left"):
+        output.write_notebook(nbformat.v4.new_notebook(), out)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_foreign_kernel_of_the_same_name_is_not_started(root, tmp_path, monkeypatch):
+    place = tmp_path / "jupyter" / "kernels" / "python3"
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(
+        '{"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(place.parents[1]))
+    out = tmp_path / "out.ipynb"
+    book.run_chapter("3", {}, out, root=root, quiet=True)
+    assert printed(out)
+
+
+def test_errors_of_ours_are_told_in_their_own_words(root, tmp_path):
+    def below(kind):
+        return {kind.__name__} | {name for sub in kind.__subclasses__() for name in below(sub)}
+
+    import mrinb.compute.store
+    import mrinb.data.volumes  # noqa: F401 - so that every subclass is known
+
+    assert below(MrinbError) == set(book._OURS)
+    raised = "from mrinb.compute.leases import StoreError\nraise StoreError('the disk is full')"
+    standin.write(root, "05_fails", "5", raised)
+    with pytest.raises(MrinbError, match=r"^the disk is full \(see "):
+        book.run_chapter("5", {}, tmp_path / "out.ipynb", root=root, quiet=True)
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(root, tmp_path, monkeypatch):

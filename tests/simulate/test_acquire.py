@@ -442,3 +442,32 @@ def test_pixels_change_only_with_a_version(name):
     np.testing.assert_allclose(
         now["blocks"], stored["blocks"], atol=0.004, err_msg="pixels changed: raise a version"
     )
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from mrinb.simulate import acquire
+from mrinb.specs import SimulatorSpec
+from mrinb import catalogue
+found = catalogue.distribution("knee/PD-Skyra")
+spec = SimulatorSpec(size=16, coils=2, subjects=1, slices=2, versions=acquire.versions(found))
+volume = acquire.simulate_volume(found, acquire.subject_id(found, "train", 0), spec)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+acquire.write(volume, Path(sys.argv[1]) / "a.h5")
+"""
+
+
+def test_a_full_disk_is_told_in_the_systems_words(tmp_path):
+    """A limit on the size of files stands for the disk: HDF5 words both alike."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "cache")],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )  # fmt: skip
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == (
+        f"mrinb.errors.MrinbError: {tmp_path / 'cache'}: cannot write simulated data "
+        "(File too large); choose another cache folder"
+    )
+    assert list((tmp_path / "cache").iterdir()) == []
