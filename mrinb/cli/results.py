@@ -60,11 +60,14 @@ def verify(
     Of the published store, its size, its weights and that chapters use its entries are checked too.
     """
     from mrinb.compute import curation as results
+    from mrinb.compute import publication
     from mrinb.compute.context import PUBLISHED, Context
     from mrinb.recipes import RECIPES
 
     problems = (
-        results.verify(folder, RECIPES) if folder else results.check_published(PUBLISHED, RECIPES)
+        results.verify(folder, RECIPES)
+        if folder and folder.resolve() != PUBLISHED
+        else publication.check_published(PUBLISHED, RECIPES)
     )
     folder = folder or PUBLISHED
     for line in problems:
@@ -108,12 +111,13 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="published store; default book/results")] = None,
 ) -> None:
     """Copy the scores, histories and exhibits that a chapter used into the published store."""
-    from mrinb.compute import curation as results
+    from mrinb.compute import publication
     from mrinb.compute.context import PUBLISHED
+    from mrinb.compute.curation import default_store
     from mrinb.recipes import RECIPES
 
-    source = results.default_store(store)
-    done = results.publish(chapter, profile, source, to or PUBLISHED, RECIPES)
+    source = default_store(store)
+    done = publication.publish(chapter, profile, source, to or PUBLISHED, RECIPES)
     typer.echo(
         f"{done.copied} results copied, {done.kept} were there, {done.removed} removed that no "
         f"chapter uses, {done.outdated} outdated ones left out; {done.bytes / 1e6:.1f} MB in all"
