@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 app = typer.Typer(
-    help="The results store: list, verify, compare, publish, clear up.",
+    help="The results store: list, verify, compare, publish, exchange, clear up.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -121,6 +121,57 @@ def publish(
     typer.echo(
         f"{done.copied} results copied, {done.kept} were there, {done.removed} removed that no "
         f"chapter uses, {done.outdated} outdated ones left out; {done.bytes / 1e6:.1f} MB in all"
+    )
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="file to write, such as results.zip")],
+    split: Annotated[str, typer.Option(help="largest size of a file, such as 15MB")] = "",
+    chapter: Annotated[
+        str | None, typer.Option(help="only what this chapter used; default all")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="profile of the chapter")] = "classroom",
+    weights: Annotated[
+        bool, typer.Option("--weights", help="weights too, so that computing can go on elsewhere")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Write finished results into a file or several, to be imported on another machine."""
+    from mrinb.compute import exchange
+    from mrinb.compute.curation import default_store
+    from mrinb.recipes import RECIPES
+
+    size = exchange.read_size(split) if split else None
+    done = exchange.export(
+        default_store(store),
+        file,
+        RECIPES,
+        split=size,
+        chapter=chapter,
+        profile=profile,
+        weights=weights,
+    )
+    for path in done.paths:
+        typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{done.results} results exported, {done.outdated} outdated ones left out")
+
+
+@app.command("import")
+def import_results(
+    files: Annotated[list[Path], typer.Argument(help="files that export wrote")],
+    store: StoreOption = None,
+    keep_own: Annotated[
+        bool, typer.Option("--keep-own", help="keep your results where a file has other values")
+    ] = False,
+) -> None:
+    """Check exported files and merge them into a results store."""
+    from mrinb.compute import exchange
+    from mrinb.compute.curation import default_store
+
+    done = exchange.import_files(default_store(store), files, keep_own=keep_own)
+    typer.echo(
+        f"{done.added} results added, {done.completed} completed, {done.kept} were there already"
     )
 
 
