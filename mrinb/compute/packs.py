@@ -412,7 +412,7 @@ def _stats(paths: Iterable[Path]) -> tuple[tuple[Path, int, int], ...]:
             stat = path.stat()
             found.append((path, stat.st_mtime_ns, stat.st_size))
         except OSError:
-            found.append((path, 0, 0))
+            found.append((path, 0, -1))
     return tuple(found)
 
 
@@ -465,7 +465,7 @@ def open_union(root: Path) -> tuple[Union, dict[Path, Damaged]]:
     """The packs of a store that can be read, and what is wrong with the others, by folder."""
     state, found, damages = _state(root), [], {}
     for index, _, size in state[1]:
-        if not size:
+        if size < 0:
             continue
         folder = index.parent
         try:

@@ -145,7 +145,7 @@ def test_listing(context, chapter, book):
     assert len(table) == 6
     assert set(table["what"]) == {"toy run", "toy scores 0", "toy scores 1"}
     assert (table["seed"] == 0).all()
-    assert len(results.ls([book], ["toytrain"], RECIPES)) == 1
+    assert len(results.ls([book], ["toytrain"], recipes=RECIPES)) == 1
     assert results.ls([book / "none"], recipes=RECIPES).empty
 
 
@@ -197,8 +197,7 @@ def command(monkeypatch, context, chapter, book):
 
         def with_toys(*given, real=real, **named):
             given = [RECIPES if value is recipes.RECIPES else value for value in given]
-            if "recipes" in named or RECIPES not in given:
-                named["recipes"] = RECIPES
+            named |= {"recipes": RECIPES} if "recipes" in named else {}
             return real(*given, **named)
 
         monkeypatch.setattr(module, function, with_toys)
@@ -214,7 +213,7 @@ def command(monkeypatch, context, chapter, book):
     return run
 
 
-def test_the_commands(command, context, chapter, book):
+def test_the_commands(command, context, chapter, other, book, tmp_path):
     store = context.store
     code, text = command("publish", "3", "--profile", "quick", "--store", store)
     assert code == 0 and text.startswith("3 results copied, 0 were there")
@@ -227,13 +226,19 @@ def test_the_commands(command, context, chapter, book):
     assert command("diff", store, book) == (0, "no differences\n")
     assert command("gc", "--store", store) == (0, "0 to remove with --yes, 0.0 MB\n")
 
-    change(book, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
-    code, text = command("diff", store, book)
+    code, text = command("export", tmp_path / "all.zip", "--store", store)
+    assert code == 0 and text.endswith("3 results exported, 0 outdated ones left out\n")
+    code, text = command("import", tmp_path / "all.zip", "--store", tmp_path / "new")
+    assert (code, text) == (0, "3 results added, 0 completed, 0 were there already\n")
+    assert command("diff", store, tmp_path / "new") == (0, "no differences\n")
+
+    change(other, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
+    code, text = command("diff", other, book)
     assert code == 1 and "differs" in text
-    code, text = command("verify", book, "--sample", "3")
+    code, text = command("verify", other, "--sample", "3")
     assert code == 1 and "DIFFERS: toy scores 0" in text and "0 problems" in text
-    next(book.glob("toytrain/*/*/history.json")).write_text("")
-    code, text = command("verify", book)
+    next(other.glob("toytrain/*/*/history.json")).write_text("")
+    code, text = command("verify", other)
     assert code == 1 and "1 problems" in text
     with pytest.raises(MrinbError, match=r"unknown chapter"):
         command("publish", "9", "--profile", "quick", "--store", store)
