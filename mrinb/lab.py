@@ -18,8 +18,9 @@ from mrinb.catalogue import EVERY
 from mrinb.comparison import CompareData, pool_name, view_of
 from mrinb.compute import runner
 from mrinb.compute.context import Context
+from mrinb.compute.entry import Entry
 from mrinb.compute.specs import Spec
-from mrinb.compute.store import Entry, seed_of
+from mrinb.compute.store import seed_of
 from mrinb.compute.used import digest, record
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown

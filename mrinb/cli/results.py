@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 app = typer.Typer(
-    help="The results store: list, verify, compare, publish, clear up.",
+    help="The results store: list, verify, compare, publish, exchange, clear up.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -75,11 +75,14 @@ def verify(
     Of the published store, its size, its weights and that chapters use its entries are checked too.
     """
     from mrinb.compute import curation as results
+    from mrinb.compute import publication
     from mrinb.compute.context import PUBLISHED, Context
     from mrinb.recipes import RECIPES
 
     problems = (
-        results.verify(folder, RECIPES) if folder else results.check_published(PUBLISHED, RECIPES)
+        results.verify(folder, RECIPES)
+        if folder and folder.resolve() != PUBLISHED
+        else publication.check_published(PUBLISHED, RECIPES)
     )
     folder = folder or PUBLISHED
     for line in problems:
@@ -123,15 +126,67 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="published store; default book/results")] = None,
 ) -> None:
     """Copy the scores, histories and exhibits that a chapter used into the published store."""
-    from mrinb.compute import curation as results
+    from mrinb.compute import publication
     from mrinb.compute.context import PUBLISHED
+    from mrinb.compute.curation import default_store
     from mrinb.recipes import RECIPES
 
-    source = results.default_store(store)
-    done = results.publish(chapter, profile, source, to or PUBLISHED, RECIPES)
+    source = default_store(store)
+    done = publication.publish(chapter, profile, source, to or PUBLISHED, RECIPES)
     typer.echo(
         f"{done.copied} results copied, {done.kept} were there, {done.removed} removed that no "
         f"chapter uses, {done.outdated} outdated ones left out; {done.bytes / 1e6:.1f} MB in all"
+    )
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="file to write, such as results.zip")],
+    split: Annotated[str, typer.Option(help="largest size of a file, such as 15MB")] = "",
+    chapter: Annotated[
+        str | None, typer.Option(help="only what this chapter used; default all")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="profile of the chapter")] = "classroom",
+    weights: Annotated[
+        bool, typer.Option("--weights", help="weights too, so that computing can go on elsewhere")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Write finished results into a file or several, to be imported on another machine."""
+    from mrinb.compute import exchange
+    from mrinb.compute.curation import default_store
+    from mrinb.recipes import RECIPES
+
+    size = exchange.read_size(split) if split else None
+    done = exchange.export(
+        default_store(store),
+        file,
+        RECIPES,
+        split=size,
+        chapter=chapter,
+        profile=profile,
+        weights=weights,
+    )
+    for path in done.paths:
+        typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{done.results} results exported, {done.outdated} outdated ones left out")
+
+
+@app.command("import")
+def import_results(
+    files: Annotated[list[Path], typer.Argument(help="files that export wrote")],
+    store: StoreOption = None,
+    keep_own: Annotated[
+        bool, typer.Option("--keep-own", help="keep your results where a file has other values")
+    ] = False,
+) -> None:
+    """Check exported files and merge them into a results store."""
+    from mrinb.compute import exchange
+    from mrinb.compute.curation import default_store
+
+    done = exchange.import_files(default_store(store), files, keep_own=keep_own)
+    typer.echo(
+        f"{done.added} results added, {done.completed} completed, {done.kept} were there already"
     )
 
 

@@ -1,45 +1,31 @@
-"""Looking after results: listing, publishing, verifying, comparing and clearing up."""
+"""Looking after results: listing, verifying, comparing and clearing up."""
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mrinb.compute import packs
 from mrinb.compute.context import Context
+from mrinb.compute.entry import ENTRY, Damaged, Entry, check_files, read_entry
 from mrinb.compute.recipe import Recipe, Recipes, Tolerance
 from mrinb.compute.runner import ensure
 from mrinb.compute.specs import Spec
-from mrinb.compute.store import (
-    ENTRY,
-    Damaged,
-    Entry,
-    Store,
-    check_files,
-    entries,
-    entry_folder,
-    read_entry,
-    write_entry,
-)
+from mrinb.compute.store import Store, entries
 from mrinb.compute.workers import store_of
-from mrinb.errors import MrinbError, unknown
+from mrinb.errors import MrinbError
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-WEIGHTS = "*.safetensors"
-ALLOWED = "weights.txt"
-"""File of a published store: keys of the trainings whose weights are published, one a line."""
-LARGEST_BYTES = 90_000_000
-LARGEST_WEIGHTS_BYTES = 10_000_000
+COMPARED = (".parquet", ".npz", ".json")
 TIMINGS = ("seconds",)
 """Columns that say how fast a machine was: never compared."""
 
@@ -88,7 +74,7 @@ def ls(roots: Sequence[Path], kinds: Sequence[str] = (), *, recipes: Recipes) ->
             "key": entry.key,
             "what": _what(entry, recipes),
             "seed": entry.record.get("seed"),
-            "kB": round(entry.bytes / 1000, 1),
+            "kB": round(entry.size / 1000, 1),
             "seconds": entry.record.get("seconds"),
             "device": entry.record.get("device", ""),
             "created": entry.record.get("created", ""),
@@ -109,197 +95,9 @@ def _what(entry: Entry, recipes: Recipes) -> str:
     return recipe.label(spec)
 
 
-class Published(NamedTuple):
-    """What publishing did.
-
-    Attributes:
-        copied: entries written.
-        kept: entries that were there already.
-        outdated: entries left out because this version of the code would not make them.
-        removed: entries removed because no published chapter uses them.
-        bytes: size of the published store afterwards.
-    """
-
-    copied: int
-    kept: int
-    outdated: int
-    removed: int
-    bytes: int
-
-
-def publish(
-    chapter: str,
-    profile: str,
-    store: Store,
-    target: Path,
-    recipes: Recipes,
-) -> Published:
-    """Copy what a chapter used into a published store, weights only if they are on its list.
-
-    Args:
-        chapter: the chapter as the store knows it, or the start of its name or its number.
-        profile: profile it was run with.
-        store: where its results are.
-        target: the published store.
-        recipes: how each kind of result is made.
-
-    Raises:
-        MrinbError: the chapter was not run, a result of it is missing, or the published store
-            cannot be written to or would be too large.
-    """
-    record = _chapter_record(chapter, profile, store.root)
-    wanted = [(item["kind"], item["key"]) for item in json.loads(record.read_text())]
-    source = Store(store.root, (*store.published, target))
-    allowed = allowed_weights(target)
-    copied = kept = 0
-    left: list[tuple[str, str]] = []
-    published = Store(target)
-    for kind, key in wanted:
-        entry = source.lookup(kind, key)
-        if entry is None:
-            raise MrinbError(
-                f"{kind} {key} of chapter {record.stem} is not in {store.root}: run it again"
-            )
-        try:
-            _, recipe = spec_of(entry, recipes)
-        except Outdated:
-            left.append((kind, key))
-            continue
-        if _publish(entry, recipe, key in allowed, published):
-            copied += 1
-        else:
-            kept += 1
-    _write_chapter(target, record.name, [item for item in wanted if item not in left])
-    removed = _remove_orphans(target)
-    for name in ("tmp", ".guard"):
-        _remove(target / name)
-    problems = check_sizes(target)
-    if problems:
-        raise MrinbError("; ".join(problems))
-    return Published(copied, kept, len(left), removed, folder_bytes(target))
-
-
-def _chapter_record(chapter: str, profile: str, root: Path) -> Path:
-    folder = root / "chapters"
-    names = {
-        p.stem.removesuffix(f"-{profile}"): p for p in sorted(folder.glob(f"*-{profile}.json"))
-    }
-    found = [name for name in names if name == chapter]
-    found = found or [n for n in names if n.startswith((chapter, chapter.zfill(2)))]
-    if not names:
-        raise MrinbError(f"no chapter has been run with profile {profile} and store {root}")
-    if len(found) != 1:
-        raise unknown("chapter", chapter, names)
-    return names[found[0]]
-
-
-def _publish(entry: Entry, recipe: Recipe, with_weights: bool, target: Store) -> bool:
-    """Copy an entry; False if it is there already."""
-    patterns = (*recipe.published, WEIGHTS) if with_weights else recipe.published
-    names = [n for n in entry.files if any(fnmatchcase(n, p) for p in patterns)]
-    place = entry_folder(target.root, entry.kind, entry.key)
-    wanted = {n: entry.record["files"][n] for n in names}
-    try:
-        there = read_entry(place)
-        check_files(there)
-        if there.record["files"] == wanted:
-            return False
-    except Damaged:
-        pass
-    tmp = target.root / "tmp" / f"{entry.kind}-{entry.key}"
-    try:
-        tmp.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            shutil.copyfile(entry.path(name), tmp / name)
-        write_entry(tmp, entry.record)
-        shutil.rmtree(place, ignore_errors=True)
-        target.adopt(tmp, entry.kind, entry.key)
-    except OSError as error:
-        why = error.strerror or error
-        raise MrinbError(f"published store {target.root} cannot be written to ({why})") from error
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-    return True
-
-
-def _write_chapter(target: Path, name: str, wanted: Sequence[tuple[str, str]]) -> None:
-    path = target / "chapters" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    items = [{"kind": kind, "key": key} for kind, key in sorted(wanted)]
-    text = "[\n" + ",\n".join(json.dumps(item) for item in items) + "\n]\n"
-    path.write_text(text, encoding="utf-8")
-
-
-def _used(target: Path) -> set[tuple[str, str]]:
-    return {
-        (item["kind"], item["key"])
-        for path in (target / "chapters").glob("*.json")
-        for item in json.loads(path.read_text())
-    }
-
-
-def _remove_orphans(target: Path) -> int:
-    used = _used(target)
-    orphans = [e for e in entries(target) if (e.kind, e.key) not in used]
-    for entry in orphans:
-        shutil.rmtree(entry.folder)
-    return len(orphans)
-
-
-def allowed_weights(folder: Path) -> set[str]:
-    """Keys of the trainings whose weights may be published."""
-    path = folder / ALLOWED
-    if not path.exists():
-        return set()
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return {line for line in lines if line}
-
-
 def folder_bytes(folder: Path) -> int:
     """Size of all files below a folder."""
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-
-
-def check_sizes(folder: Path) -> list[str]:
-    """What is too large in a published store, or is not on its list of weights; one line each."""
-    allowed, problems, weights = allowed_weights(folder), [], 0
-    for entry in entries(folder):
-        for name in entry.files:
-            if fnmatchcase(name, WEIGHTS):
-                weights += entry.record["files"][name]["bytes"]
-                if entry.key not in allowed:
-                    problems.append(f"{entry.folder / name}: its key is not in {folder / ALLOWED}")
-    for what, size, largest in (
-        ("weights", weights, LARGEST_WEIGHTS_BYTES),
-        ("files", folder_bytes(folder), LARGEST_BYTES),
-    ):
-        if size > largest:
-            problems.append(
-                f"{folder}: {what} of {size / 1e6:.1f} MB, more than {largest / 1e6:.0f} MB"
-            )
-    return problems
-
-
-def check_published(folder: Path, recipes: Recipes) -> list[str]:
-    """Whatever is wrong with a published store: damage, size, entries that no chapter uses.
-
-    Args:
-        folder: the published store.
-        recipes: how each kind of result is made.
-
-    Returns:
-        One line for each problem.
-    """
-    problems = [*check_sizes(folder), *_damages(folder, recipes)]
-    used, found = _used(folder), {(e.kind, e.key) for e in entries(folder)}
-    problems += [f"{k} {key}: no published chapter uses it" for k, key in sorted(found - used)]
-    problems += [
-        f"{k} {key}: a chapter uses it, and it is missing" for k, key in sorted(used - found)
-    ]
-    stray = [folder / n for n in ("tmp", "scratch", "leases", "damaged", "errors")]
-    return problems + [
-        f"{path}: does not belong into a published store" for path in stray if path.exists()
-    ]
 
 
 def _damages(folder: Path, recipes: Recipes) -> Iterator[str]:
@@ -314,6 +112,17 @@ def _damages(folder: Path, recipes: Recipes) -> Iterator[str]:
             yield f"{path.parent}: {damage}"
         except Outdated as reason:
             yield f"{path.parent}: {reason}"
+    union, broken = packs.open_union(folder)
+    for place, what in broken.items():
+        yield f"{place}: {what}: {packs.MEND}"
+    for pack in union.packs:
+        yield from pack.damages()
+    yield from packs.conflicts(union.packs)
+    for packed in union:
+        try:
+            spec_of(packed, recipes)
+        except Outdated as reason:
+            yield f"{packed.where}: {reason}"
 
 
 class Check(NamedTuple):
@@ -408,7 +217,7 @@ def compare(a: Entry, b: Entry) -> list[Difference]:
     """Compare two entries number by number, in the files that both have; weights are left out."""
     rows = []
     for name in sorted(set(a.files) & set(b.files)):
-        if fnmatchcase(name, WEIGHTS):
+        if not name.endswith(COMPARED):
             continue
         ours, theirs = _columns(a, name), _columns(b, name)
         for column in sorted(ours.keys() | theirs.keys()):
@@ -433,7 +242,7 @@ def _columns(entry: Entry, name: str) -> Mapping[str, np.ndarray]:
         return entry.arrays(stem)
     if form == "json":
         return {path: np.asarray(value) for path, value in _leaves(entry.json(stem))}
-    return {"bytes": np.frombuffer(entry.path(name).read_bytes(), np.uint8)}
+    return {"bytes": np.frombuffer(entry.content(name), np.uint8)}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -496,7 +305,7 @@ def diff(a: Path, b: Path, recipes: Recipes) -> pd.DataFrame:
         about = {"kind": entry.kind, "key": entry.key, "what": _what(entry, recipes)}
         if left is None or right is None:
             rows.append(about | {"found": "only in B" if left is None else "only in A"})
-        elif _digests(left, right) != _digests(right, left):
+        elif _differ_at_all(left, right):
             rows += [
                 about | {"found": "differs"} | row._asdict()
                 for row in compare(left, right)
@@ -506,10 +315,13 @@ def diff(a: Path, b: Path, recipes: Recipes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def _digests(entry: Entry, other: Entry) -> dict[str, str]:
-    """Checksums of an entry's files that another has too."""
-    files = entry.record["files"]
-    return {name: files[name]["sha256"] for name in files if name in other.record["files"]}
+def _differ_at_all(left: Entry, right: Entry) -> bool:
+    """Whether files that two entries have differ; checksums tell it sooner than their values."""
+    ours, theirs = left.record["files"], right.record["files"]
+    both = ours.keys() & theirs.keys()
+    if all(ours[n].get("sha256", 0) == theirs[n].get("sha256", 1) for n in both):
+        return False
+    return bool(packs.differing(left, right))
 
 
 class Removal(NamedTuple):

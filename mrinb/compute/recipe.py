@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mrinb.compute.context import Context
+from mrinb.compute.entry import Draft, Entry
 from mrinb.compute.specs import Spec
-from mrinb.compute.store import Draft, Entry, Store
+from mrinb.compute.store import Store
 from mrinb.errors import MrinbError
 
 

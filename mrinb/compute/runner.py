@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from mrinb.compute import workers
 from mrinb.compute.context import Context
+from mrinb.compute.entry import Entry
 from mrinb.compute.leases import Holder, StoreError
 from mrinb.compute.recipe import Cost, Files, Need, Recipe, Recipes
 from mrinb.compute.specs import Spec
-from mrinb.compute.store import Entry, Store, entries, seed_of
+from mrinb.compute.store import Store, entries, seed_of
 from mrinb.compute.workers import Order, perform, store_of
 from mrinb.errors import MrinbError
 

@@ -3,7 +3,8 @@
 Layout: ``<root>/<kind>/<first two digits of key>/<key>/`` holds ``entry.json`` and the files that
 it lists with size and SHA-256. Beside the kinds lie ``leases``, ``tmp`` (entries being written),
 ``scratch`` (half-done work that can go on), ``damaged`` (entries set aside), ``errors`` and
-``chapters`` (which entries a chapter used).
+``chapters`` (which entries a chapter used). A published store holds packs in place of such folders
+(``packs``), and either kind can be looked into.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import secrets
@@ -22,134 +21,27 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mrinb import __version__
+from mrinb.compute import packs
+from mrinb.compute.entry import (
+    ENTRY,
+    Damaged,
+    Draft,
+    Entry,
+    check_files,
+    entry_folder,
+    read_entry,
+    write_entry,
+)
 from mrinb.compute.leases import Holder, Lease, Leases, StoreError, guard
 from mrinb.compute.specs import Spec
-from mrinb.errors import MrinbError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-ENTRY = "entry.json"
 SERVICE = ("leases", "tmp", "scratch", "damaged", "errors", "chapters")
 """Folders of a store that hold no entries."""
-
-
-class Damaged(Exception):
-    """An entry's files are not what its ``entry.json`` says."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One stored result, its checksums verified when it was opened.
-
-    Attributes:
-        folder: where its files lie.
-        record: what ``entry.json`` says: kind, key, spec, versions, seed, device, seconds, git,
-            created, files.
-    """
-
-    folder: Path
-    record: Mapping[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """Kind of the spec."""
-        return self.record["kind"]
-
-    @property
-    def key(self) -> str:
-        """Key of the spec."""
-        return self.record["key"]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files, sorted."""
-        return tuple(sorted(self.record["files"]))
-
-    @property
-    def bytes(self) -> int:
-        """Size of all files."""
-        return sum(f["bytes"] for f in self.record["files"].values())
-
-    def has(self, patterns: Sequence[str]) -> bool:
-        """Whether each glob pattern matches at least one file."""
-        return all(any(fnmatchcase(f, p) for f in self.files) for p in patterns)
-
-    def path(self, name: str) -> Path:
-        """Path of one file.
-
-        Raises:
-            MrinbError: the entry has no such file.
-        """
-        if name not in self.record["files"]:
-            raise MrinbError(f"result {self.kind} {self.key} has no file {name!r}: {self.files}")
-        return self.folder / name
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Read ``name.parquet``."""
-        from pyarrow.parquet import ParquetFile  # pandas' reader takes twice as long
-
-        with ParquetFile(self.path(f"{name}.parquet")) as file:
-            return file.read(use_threads=False).to_pandas()
-
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Read all arrays of ``name.npz``."""
-        import numpy as np
-
-        with np.load(self.path(f"{name}.npz"), allow_pickle=False) as file:
-            return {n: file[n] for n in file.files}
-
-    def json(self, name: str) -> Any:
-        """Read ``name.json``."""
-        return json.loads(self.path(f"{name}.json").read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class Draft:
-    """An entry being written: a temporary folder that becomes the entry when all went well.
-
-    Attributes:
-        folder: where its files are written.
-        record: what is added to ``entry.json``.
-    """
-
-    folder: Path
-    record: dict[str, Any] = field(default_factory=dict)
-
-    def path(self, name: str) -> Path:
-        """Path at which a file is to be written."""
-        return self.folder / name
-
-    def table(self, name: str, table: pd.DataFrame) -> None:
-        """Write ``name.parquet``."""
-        from pandas.api.types import is_numeric_dtype
-
-        words = [c for c in table if not is_numeric_dtype(table[c])]
-        # Without embedded schemas and statistics a file of scores is a quarter of the size.
-        table.to_parquet(
-            self.path(f"{name}.parquet"), index=False, compression="zstd",
-            store_schema=False, write_statistics=False, use_dictionary=words,
-        )  # fmt: skip
-
-    def arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write arrays as compressed ``name.npz``, in the types they have."""
-        import numpy as np
-
-        path = self.path(f"{name}.npz")
-        np.savez_compressed(path, allow_pickle=False, **arrays)
-
-    def json(self, name: str, value: Any) -> None:
-        """Write ``name.json``."""
-        text = json.dumps(value, indent=1, sort_keys=True)
-        self.path(f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 class Store:
@@ -166,6 +58,7 @@ class Store:
         self.published = tuple(Path(p) for p in published)
         self.leases = Leases(self.root / "leases", beat_s)
         self._verified: dict[Path, tuple[tuple[int, int], ...]] = {}
+        self._unions: dict[Path, packs.Union] = {}
         self._warned: set[Path] = set()
 
     def find(self, spec: Spec, files: Sequence[str] = ()) -> Entry | None:
@@ -186,10 +79,41 @@ class Store:
     ) -> Entry | None:
         """Like ``find``, for a key whose spec may be unknown."""
         for root in (self.root, *self.published):
+            if root != self.root and (packed := self._unpack(root, kind, key, files, canonical)):
+                return packed
             entry = self._open(root, kind, key, canonical)
             if entry is not None and entry.has(files):
                 return entry
         return None
+
+    def _unpack(
+        self, root: Path, kind: str, key: str, files: Sequence[str], canonical: str | None
+    ) -> Entry | None:
+        """Look a result up in the packs of a published store."""
+        union = self._union(root)
+        for entry in union.find(kind, key):
+            try:
+                if canonical is not None and entry.record["spec"] != canonical:
+                    raise Damaged(f"{packs.INDEX} has another spec")
+                if entry.has(files):
+                    entry.pack.check(entry)
+                    return entry
+            except Damaged as damage:
+                self._warn(
+                    entry.pack.folder,
+                    f"{entry.where} is damaged ({damage}) and is not used: {packs.MEND}",
+                )
+        return None
+
+    def _union(self, root: Path) -> packs.Union:
+        """The packs of a published store, those that can be read, opened anew if any changed."""
+        known = self._unions.get(root)
+        if known is None or not known.fresh():
+            known, damages = packs.open_union(root)
+            for folder, damage in damages.items():
+                self._warn(folder, f"{folder} is damaged ({damage}) and is not used: {packs.MEND}")
+            self._unions[root] = known
+        return known
 
     def _open(self, root: Path, kind: str, key: str, canonical: str | None) -> Entry | None:
         folder = entry_folder(root, kind, key)
@@ -373,70 +297,20 @@ class Store:
         yield from entries(self.root, kinds)
 
 
-def entry_folder(root: Path, kind: str, key: str) -> Path:
-    """Folder of an entry."""
-    return root / kind / key[:2] / key
-
-
-def read_entry(folder: Path) -> Entry:
-    """Read ``entry.json``; the files are not looked at.
-
-    Raises:
-        Damaged: it is missing, is not JSON or lacks something.
-    """
-    try:
-        record = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-        valid = all(isinstance(record[n], str) for n in ("kind", "key", "spec"))
-        valid &= all(isinstance(f["bytes"], int) and f["sha256"] for f in record["files"].values())
-    except FileNotFoundError as error:
-        raise Damaged(f"{ENTRY} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{ENTRY} cannot be read") from error
-    if not valid:
-        raise Damaged(f"{ENTRY} cannot be read")
-    return Entry(folder, record)
-
-
-def write_entry(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``entry.json`` for all files in a folder."""
-    files = {
-        p.name: {"sha256": sha256(p), "bytes": p.stat().st_size}
-        for p in sorted(folder.iterdir())
-        if p.name != ENTRY
-    }
-    text = json.dumps({**record, "files": files}, indent=1, sort_keys=True)
-    (folder / ENTRY).write_text(text + "\n", encoding="utf-8")
-
-
-def check_files(entry: Entry) -> None:
-    """Compare an entry's files with the sizes and checksums it lists.
-
-    Raises:
-        Damaged: a file differs or cannot be read.
-    """
-    for name, expected in entry.record["files"].items():
-        path = entry.folder / name
-        try:
-            same = path.stat().st_size == expected["bytes"] and sha256(path) == expected["sha256"]
-        except OSError as error:
-            raise Damaged(f"{name} cannot be read") from error
-        if not same:
-            raise Damaged(f"{name} differs from its checksum")
-
-
 def entries(root: Path, kinds: Sequence[str] = ()) -> Iterator[Entry]:
-    """All readable entries below a store's folder, in order of kind and key, not verified."""
+    """All readable entries below a store's folder, in order of kind and key, not verified.
+
+    What packs share is given once; entries in folders of their own come before those in packs.
+    """
     for path in sorted(root.glob(f"*/??/*/{ENTRY}")):
         kind = path.parts[-4]
         if kind not in SERVICE and (not kinds or kind in kinds):
             with contextlib.suppress(Damaged):
                 yield read_entry(path.parent)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    union, _ = packs.open_union(root)
+    for entry in union:
+        if not kinds or entry.kind in kinds:
+            yield entry
 
 
 def seed_of(spec: Spec) -> int | None:

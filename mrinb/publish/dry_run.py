@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 import nbformat
 
 from mrinb.compute.context import Context, Policy
+from mrinb.compute.entry import Entry
 from mrinb.compute.specs import Spec
-from mrinb.compute.store import Entry
 from mrinb.compute.workers import store_of
 from mrinb.errors import MrinbError
 from mrinb.lab import Best, Lab

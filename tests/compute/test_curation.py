@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -8,13 +9,17 @@ import pytest
 from toy_recipes import RECIPES, ToyEval, ToyTrain, lines
 from typer.testing import CliRunner
 
+from mrinb import recipes
 from mrinb.cli import results as cli_results
+from mrinb.compute import context as context_module
 from mrinb.compute import curation as results
-from mrinb.compute import workers
+from mrinb.compute import exchange, publication, workers
 from mrinb.compute.context import Context
-from mrinb.compute.curation import check_published, compare, diff, gc, publish, recompute, verify
+from mrinb.compute.curation import compare, diff, gc, recompute
+from mrinb.compute.entry import entry_folder, read_entry, write_entry
+from mrinb.compute.publication import publish
 from mrinb.compute.runner import ensure
-from mrinb.compute.store import Store, entries, entry_folder
+from mrinb.compute.store import Store, entries
 from mrinb.errors import MrinbError
 
 
@@ -49,136 +54,18 @@ def put(context, chapter, book, name="3"):
     return publish(name, "quick", Store(context.store), book, RECIPES)
 
 
+@pytest.fixture
+def other(context, chapter, tmp_path):
+    """A second working store with the same results."""
+    return shutil.copytree(context.store, tmp_path / "other")
+
+
 def change(root, spec, name, text):
     """Change a file of an entry and its checksum with it."""
-    from mrinb.compute.store import read_entry, write_entry
-
     folder = entry_folder(root, spec.kind, spec.key)
     record = dict(read_entry(folder).record)
     (folder / name).write_text(text)
     write_entry(folder, record)
-
-
-def test_publishing_copies_scores_and_histories_but_no_weights(context, chapter, book):
-    done = put(context, chapter, book)
-    assert done[:4] == (3, 0, 0, 0)
-    assert done.bytes == results.folder_bytes(book)
-    files = {e.kind: e.files for e in entries(book)}
-    assert files == {"toytrain": ("history.json",), "toyeval": ("scores.json",)}
-    assert sorted(p.name for p in book.iterdir()) == ["chapters", "toyeval", "toytrain"]
-    assert check_published(book, RECIPES) == []
-    found = ensure(
-        chapter,
-        Context(store=context.store / "none", published=(book,), compute="never"),
-        RECIPES,
-    )
-    assert len(found) == 3
-
-
-def test_publishing_again_changes_nothing(context, chapter, book):
-    put(context, chapter, book)
-    before = {p: p.stat().st_mtime_ns for p in book.rglob("*.json") if "chapters" not in p.parts}
-    assert put(context, chapter, book, "03_one")[:4] == (0, 3, 0, 0)
-    assert before == {p: p.stat().st_mtime_ns for p in before}
-
-
-def test_publishing_mends_a_damaged_entry(context, chapter, book):
-    put(context, chapter, book)
-    path = next(book.glob("toytrain/*/*/history.json"))
-    path.write_text("{}")
-    assert put(context, chapter, book)[:2] == (1, 2)
-    assert check_published(book, RECIPES) == []
-
-
-def test_weights_on_the_list_are_published(context, chapter, book, monkeypatch):
-    monkeypatch.setattr(results, "WEIGHTS", "*.weights")
-    book.mkdir(parents=True)
-    (book / "weights.txt").write_text(f"# shown in chapter 1\n{chapter[0].key}  # the wide pool\n")
-    put(context, chapter, book)
-    entry = Store(book).find(chapter[0])
-    assert entry.files == ("epoch-01.weights", "history.json")
-    (book / "weights.txt").write_text("")
-    (problem,) = check_published(book, RECIPES)
-    assert "weights.txt" in problem
-    assert put(context, chapter, book)[:2] == (1, 2)
-    assert check_published(book, RECIPES) == []
-
-
-@pytest.mark.parametrize("limit", ["LARGEST_BYTES", "LARGEST_WEIGHTS_BYTES"])
-def test_sizes_are_checked(context, chapter, book, monkeypatch, limit):
-    monkeypatch.setattr(results, "WEIGHTS", "*.weights")
-    monkeypatch.setattr(results, limit, 99)
-    book.mkdir(parents=True)
-    (book / "weights.txt").write_text(chapter[0].key)
-    with pytest.raises(MrinbError, match="MB, more than"):
-        put(context, chapter, book)
-    assert len(check_published(book, RECIPES)) == 1
-
-
-def test_what_no_chapter_uses_any_more_goes(context, chapter, book):
-    put(context, chapter, book)
-    remember(context, "04_two-quick", chapter[:2])
-    put(context, chapter, book, "4")
-    remember(context, "03_one-quick", chapter[:1])
-    assert put(context, chapter, book).removed == 1
-    assert {e.key for e in entries(book)} == {s.key for s in chapter[:2]}
-
-
-def test_outdated_results_are_left_out(context, chapter, book):
-    old = ToyTrain(log=chapter[0].log, version=2)
-    ensure([old], context, RECIPES)
-    remember(context, "03_one-quick", [*chapter, old])
-    assert put(context, chapter, book)[:3] == (3, 0, 1)
-    assert check_published(book, RECIPES) == []
-
-
-def test_publishing_needs_a_run_chapter_and_all_its_results(context, chapter, book):
-    with pytest.raises(MrinbError, match=r"unknown chapter '5'.*03_one"):
-        put(context, chapter, book, "5")
-    with pytest.raises(MrinbError, match="no chapter has been run with profile paper"):
-        publish("3", "paper", Store(context.store), book, RECIPES)
-    remember(context, "03_one-quick", [*chapter, ToyEval(train=chapter[0], number=9)])
-    with pytest.raises(MrinbError, match=r"is not in .*: run it again"):
-        put(context, chapter, book)
-
-
-def test_publishing_into_a_file(context, chapter, book):
-    book.parent.mkdir()
-    book.write_text("")
-    with pytest.raises(MrinbError, match="cannot be written to"):
-        put(context, chapter, book)
-
-
-def test_verify_finds_every_kind_of_damage(context, chapter, book, tmp_path):
-    put(context, chapter, book)
-    assert verify(book, RECIPES) == []
-    train, one, two = (entry_folder(book, s.kind, s.key) for s in chapter)
-    (train / "history.json").write_text("{}")
-    (one / "entry.json").write_text("[]")
-    record = json.loads((two / "entry.json").read_text())
-    record["spec"] = record["spec"].replace('"number":1', '"number":2')
-    (two / "entry.json").write_text(json.dumps(record))
-    problems = verify(book, RECIPES)
-    assert len(problems) == 3
-    text = "\n".join(problems)
-    assert "history.json differs from its checksum" in text
-    assert "entry.json cannot be read" in text
-    assert "another key now" in text
-    with pytest.raises(MrinbError, match="no such folder"):
-        verify(tmp_path / "nowhere", RECIPES)
-
-
-def test_check_published_finds_strays(context, chapter, book):
-    put(context, chapter, book)
-    (book / "tmp").mkdir()
-    (book / "chapters" / "03_one-quick.json").write_text(
-        json.dumps([{"kind": s.kind, "key": s.key} for s in chapter[:2]]
-                   + [{"kind": "toyeval", "key": "gone"}])
-    )  # fmt: skip
-    text = "\n".join(check_published(book, RECIPES))
-    assert f"toyeval {chapter[2].key}: no published chapter uses it" in text
-    assert "toyeval gone: a chapter uses it, and it is missing" in text
-    assert "tmp: does not belong" in text
 
 
 def test_a_sample_is_recomputed_from_nothing(context, chapter, book):
@@ -192,10 +79,9 @@ def test_a_sample_is_recomputed_from_nothing(context, chapter, book):
     assert len(recompute(book, 1, context, recipes=RECIPES)) == 1
 
 
-def test_a_recomputed_number_that_differs_is_found(context, chapter, book):
-    put(context, chapter, book)
-    change(book, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.51]}')
-    checks = {c.entry.key: c for c in recompute(book, 3, context, recipes=RECIPES)}
+def test_a_recomputed_number_that_differs_is_found(context, chapter, other):
+    change(other, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.51]}')
+    checks = {c.entry.key: c for c in recompute(other, 3, context, recipes=RECIPES)}
     wrong = checks.pop(chapter[1].key)
     assert not wrong.agrees
     assert wrong.where == "scores.json /ssim"
@@ -234,20 +120,23 @@ def test_comparing_tables_and_arrays(tmp_path):
     assert {n for n, r in third.items() if r.relative == np.inf} == {"volume", "image", "nan"}
 
 
-def test_diff_names_what_is_missing_and_what_differs(context, chapter, book):
+def test_diff_names_what_is_missing_and_what_differs(context, chapter, other, book):
     put(context, chapter, book)
-    assert diff(context.store, book, RECIPES).empty
+    assert diff(context.store, book, RECIPES).empty  # decoded, where one is packed
+    assert diff(context.store, other, RECIPES).empty
     extra = ToyTrain(log=chapter[0].log, seed=7)
     ensure([extra], context, RECIPES)
-    change(book, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
-    table = diff(context.store, book, RECIPES).set_index("key")
+    change(other, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
+    table = diff(context.store, other, RECIPES).set_index("key")
     assert len(table) == 2
     assert table.loc[extra.key, "found"] == "only in A"
     assert table.loc[chapter[1].key, "found"] == "differs"
     assert table.loc[chapter[1].key, "largest"] == 0.25
     assert (
-        diff(book, context.store, RECIPES).set_index("key").loc[extra.key, "found"] == "only in B"
+        diff(other, context.store, RECIPES).set_index("key").loc[extra.key, "found"] == "only in B"
     )
+    change(context.store, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 1.0]}')
+    assert "differs" in set(diff(context.store, book, RECIPES)["found"])
 
 
 def test_listing(context, chapter, book):
@@ -256,7 +145,7 @@ def test_listing(context, chapter, book):
     assert len(table) == 6
     assert set(table["what"]) == {"toy run", "toy scores 0", "toy scores 1"}
     assert (table["seed"] == 0).all()
-    assert len(results.ls([book], ["toytrain"], RECIPES)) == 1
+    assert len(results.ls([book], ["toytrain"], recipes=RECIPES)) == 1
     assert results.ls([book / "none"], recipes=RECIPES).empty
 
 
@@ -299,14 +188,20 @@ def test_gc_lists_first_and_removes_what_nobody_needs(context, chapter):
 @pytest.fixture
 def command(monkeypatch, context, chapter, book):
     """The command, with the toys in place of the package's own recipes."""
-    for function in ("ls", "publish", "verify", "check_published", "recompute", "diff", "gc"):
-        real = getattr(results, function)
+    for module, function in (
+        (results, "ls"), (results, "verify"), (results, "recompute"), (results, "diff"),
+        (results, "gc"), (publication, "publish"), (publication, "check_published"),
+        (exchange, "export"),
+    ):  # fmt: skip
+        real = getattr(module, function)
 
         def with_toys(*given, real=real, **named):
-            return real(*given, recipes=RECIPES, **named)
+            given = [RECIPES if value is recipes.RECIPES else value for value in given]
+            named |= {"recipes": RECIPES} if "recipes" in named else {}
+            return real(*given, **named)
 
-        monkeypatch.setattr(results, function, with_toys)
-    monkeypatch.setattr(results, "PUBLISHED", book)
+        monkeypatch.setattr(module, function, with_toys)
+    monkeypatch.setattr(context_module, "PUBLISHED", book)
     monkeypatch.setenv("MRINB_CACHE", str(context.store.parent / "user"))
 
     def run(*words):
@@ -318,7 +213,7 @@ def command(monkeypatch, context, chapter, book):
     return run
 
 
-def test_the_commands(command, context, chapter, book):
+def test_the_commands(command, context, chapter, other, book, tmp_path):
     store = context.store
     code, text = command("publish", "3", "--profile", "quick", "--store", store)
     assert code == 0 and text.startswith("3 results copied, 0 were there")
@@ -331,13 +226,19 @@ def test_the_commands(command, context, chapter, book):
     assert command("diff", store, book) == (0, "no differences\n")
     assert command("gc", "--store", store) == (0, "0 to remove with --yes, 0.0 MB\n")
 
-    change(book, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
-    code, text = command("diff", store, book)
+    code, text = command("export", tmp_path / "all.zip", "--store", store)
+    assert code == 0 and text.endswith("3 results exported, 0 outdated ones left out\n")
+    code, text = command("import", tmp_path / "all.zip", "--store", tmp_path / "new")
+    assert (code, text) == (0, "3 results added, 0 completed, 0 were there already\n")
+    assert command("diff", store, tmp_path / "new") == (0, "no differences\n")
+
+    change(other, chapter[1], "scores.json", '{"from": 2, "name": "x", "ssim": [0.0, 0.75]}')
+    code, text = command("diff", other, book)
     assert code == 1 and "differs" in text
-    code, text = command("verify", book, "--sample", "3")
+    code, text = command("verify", other, "--sample", "3")
     assert code == 1 and "DIFFERS: toy scores 0" in text and "0 problems" in text
-    next(book.glob("toytrain/*/*/history.json")).write_text("")
-    code, text = command("verify", book)
+    next(other.glob("toytrain/*/*/history.json")).write_text("")
+    code, text = command("verify", other)
     assert code == 1 and "1 problems" in text
     with pytest.raises(MrinbError, match=r"unknown chapter"):
         command("publish", "9", "--profile", "quick", "--store", store)

@@ -14,7 +14,9 @@ import pytest
 from places import HELPERS
 from toy_recipes import ToyEval, ToyTrain
 
+from mrinb.compute import entry as entry_module
 from mrinb.compute import store as store_module
+from mrinb.compute.entry import entry_folder
 from mrinb.compute.store import Store, entries, seed_of
 from mrinb.errors import MrinbError
 
@@ -151,7 +153,7 @@ def test_an_entry_under_another_key_is_damaged(tmp_path):
     store = Store(tmp_path)
     folder = fill(store).folder
     other = ToyTrain(log="other")
-    place = store_module.entry_folder(tmp_path, other.kind, other.key)
+    place = entry_folder(tmp_path, other.kind, other.key)
     place.parent.mkdir(parents=True)
     folder.rename(place)
     with pytest.warns(UserWarning, match="is damaged"):
@@ -188,8 +190,8 @@ def test_checksums_are_computed_once_while_files_do_not_change(tmp_path, monkeyp
     store = Store(tmp_path)
     fill(store)
     calls = []
-    real = store_module.sha256
-    monkeypatch.setattr(store_module, "sha256", lambda p: calls.append(p) or real(p))
+    real = entry_module.sha256
+    monkeypatch.setattr(entry_module, "sha256", lambda p: calls.append(p) or real(p))
     fresh = Store(tmp_path)
     assert fresh.find(SPEC) and fresh.find(SPEC)
     assert len(calls) == 1
