@@ -39,8 +39,10 @@ PHONE = 600
 """Pixels of a window up to which a page shows what is drawn for a phone."""
 SCALE = 2
 """Pixels of a picture for each pixel of the page."""
-LARGE, LARGE_ON_PHONES, QUALITY = 200_000, 60_000, 88
+LARGE, QUALITY = 200_000, 88
 """Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
+ON_PHONES = {"large": 60_000, "quality": 60}
+"""The same of what is drawn for phones, whose pixels are smaller."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
 ROLES = {
@@ -236,7 +238,7 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
     )
 
 
-def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
+def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = QUALITY) -> bytes:
     """Render a figure as WebP, ``SCALE`` pixels for each of the page.
 
     It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
@@ -247,6 +249,7 @@ def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
         fig: the figure.
         words: description kept in the file, for those who save it.
         large: in bytes; None is ``LARGE``.
+        quality: from 0 to 100, where it is lossy.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
@@ -262,7 +265,7 @@ def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
     return (
         lossless
         if len(lossless) <= (large or LARGE)
-        else _encoded(image, quality=QUALITY, **options)
+        else _encoded(image, quality=quality, **options)
     )
 
 
@@ -314,12 +317,12 @@ def show(
     draw: Callable[[], Figure] | None = getattr(fig, "narrow", None)
     source = ""
     if draw is not None:
-        uri, width, height = _embedded(draw(), words, LARGE_ON_PHONES)
+        uri, width, height = _embedded(draw(), words, **ON_PHONES)
         source = (
             f'<source media="(max-width: {PHONE}px)" srcset="{uri}" width="{width}" '
             f'height="{height}">'
         )
-    uri, width, height = _embedded(fig, words, LARGE)
+    uri, width, height = _embedded(fig, words)
     link = f"<br>{csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     look = "mrinb-plot" if mpl.colors.same_color(fig.get_facecolor(), "white") else "mrinb-lightbox"
@@ -333,9 +336,9 @@ def show(
     )
 
 
-def _embedded(fig: Figure, words: str, large: int) -> tuple[str, int, int]:
+def _embedded(fig: Figure, words: str, **options: int) -> tuple[str, int, int]:
     """A figure as an address, its width and its height in pixels of the page."""
-    data = base64.b64encode(webp(fig, words, large)).decode()
+    data = base64.b64encode(webp(fig, words, **options)).decode()
     width, height = (round(96 * side) for side in fig.get_size_inches())
     return f"data:image/webp;base64,{data}", width, height
 
