@@ -149,7 +149,8 @@ def test_no_table_is_clipped_on_a_desktop(open_page, name):
 
 SHOWN = """imgs => imgs.map(i => {
   const source = i.parentElement.querySelector("source"), box = i.getBoundingClientRect();
-  return [i.currentSrc === source.srcset, box.left >= 0 && box.right <= innerWidth, box.width];
+  const narrow = i.currentSrc === new URL(source.getAttribute("srcset"), location).href;
+  return [narrow, box.left >= 0 && box.right <= innerWidth, box.width];
 })"""
 
 
