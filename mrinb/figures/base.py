@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import html
 import io
+import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec
 from urllib.parse import quote
 
@@ -40,8 +43,10 @@ PHONE = 600
 """Pixels of a window up to which a page shows what is drawn for a phone."""
 SCALE = 2
 """Pixels of a picture for each pixel of the page."""
-LARGE, LARGE_ON_PHONES, QUALITY = 200_000, 60_000, 88
+LARGE, QUALITY = 200_000, 88
 """Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
+ON_PHONES = {"large": 60_000, "quality": 60}
+"""The same of what is drawn for phones, whose pixels are smaller."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
 
@@ -210,7 +215,7 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
     )
 
 
-def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
+def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = QUALITY) -> bytes:
     """Render a figure as WebP, ``SCALE`` pixels for each of the page.
 
     It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
@@ -221,6 +226,7 @@ def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
         fig: the figure.
         words: description kept in the file, for those who save it.
         large: in bytes; None is ``LARGE``.
+        quality: from 0 to 100, where it is lossy.
     """
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
@@ -236,7 +242,7 @@ def webp(fig: Figure, words: str = "", large: int | None = None) -> bytes:
     return (
         lossless
         if len(lossless) <= (large or LARGE)
-        else _encoded(image, quality=QUALITY, **options)
+        else _encoded(image, quality=quality, **options)
     )
 
 
@@ -269,7 +275,8 @@ def show(
     """A figure for a page: the picture, what it shows in words, where it comes from, its data.
 
     Args:
-        fig: the figure; windows no wider than ``PHONE`` pixels show how it draws itself for them.
+        fig: the figure; the book shows how it draws itself for a phone in windows of at
+            most ``PHONE`` pixels.
         alt: what the picture shows, for those who cannot see it.
         note: see ``note_text``; None is the figure's own.
         table: data offered as CSV below it.
@@ -285,15 +292,9 @@ def show(
         raise MrinbError("a figure has no note: pass the note of its table, attrs['note']")
     parts = (note_text(note, names=True), getattr(fig, "extra", ""))
     words = " | ".join(filter(None, parts))
-    draw: Callable[[], Figure] | None = getattr(fig, "narrow", None)
-    source = ""
-    if draw is not None:
-        uri, width, height = _embedded(draw(), words, LARGE_ON_PHONES)
-        source = (
-            f'<source media="(max-width: {PHONE}px)" srcset="{uri}" width="{width}" '
-            f'height="{height}">'
-        )
-    uri, width, height = _embedded(fig, words, LARGE)
+    source = _for_phones(getattr(fig, "narrow", None), words)
+    uri = f"data:image/webp;base64,{base64.b64encode(webp(fig, words)).decode()}"
+    width, height = _pixels(fig)
     link = f"<br>{csv_link(table, name)}" if table is not None else ""
     # "dark-light" keeps the book's theme from dimming the picture in the dark.
     look = "mrinb-plot" if mpl.colors.same_color(fig.get_facecolor(), "white") else "mrinb-lightbox"
@@ -307,11 +308,27 @@ def show(
     )
 
 
-def _embedded(fig: Figure, words: str, large: int) -> tuple[str, int, int]:
-    """A figure as an address, its width and its height in pixels of the page."""
-    data = base64.b64encode(webp(fig, words, large)).decode()
+def _for_phones(draw: Callable[[], Figure] | None, words: str) -> str:
+    """In the book, what its pages show on phones: a file beside them that only phones load."""
+    folder, address = (os.environ.get(f"MRINB_SIDECAR_{name}") for name in ("DIR", "URL"))
+    if draw is None or not folder or not address:
+        return ""
+    fig = draw()
+    picture = webp(fig, words, **ON_PHONES)
+    file = Path(folder) / f"figure-{hashlib.sha256(picture).hexdigest()[:16]}.webp"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(picture)
+    width, height = _pixels(fig)
+    return (
+        f'<source media="(max-width: {PHONE}px)" srcset="{html.escape(address + file.name)}" '
+        f'width="{width}" height="{height}">'
+    )
+
+
+def _pixels(fig: Figure) -> tuple[int, int]:
+    """Width and height of a figure in pixels of the page."""
     width, height = (round(96 * side) for side in fig.get_size_inches())
-    return f"data:image/webp;base64,{data}", width, height
+    return width, height
 
 
 def legend(fig: Figure, handles: Sequence[Any], columns: int, **look: Any) -> None:

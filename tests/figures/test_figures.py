@@ -407,13 +407,19 @@ def test_a_shown_figure_has_picture_words_note_and_data_and_no_script():
     assert "simulated data | classroom profile | seeds 0, 1, 2 | key a1b2c3d4e5" in page.text
     assert page.text.count("a1b2c3d4e5") == 1 and "4-fold (effective 3.20)" in page.text
     assert "a1b2c3d4e5" in picture.getexif()[0x010E]  # for those who save the picture
-    phone = page.one("source")
-    assert phone["media"] == "(max-width: 600px)"
-    small = Image.open(io.BytesIO(base64.b64decode(phone["srcset"].split(",")[1])))
-    assert small.width == 2 * int(phone["width"]) < picture.width / 2 < small.height
     assert page.one("a")["download"] == "figure-3.csv"
     assert not {"script", "style", "iframe"} & {t for t, _ in page.tags}
     assert "bars" in str(html)
+
+
+def test_the_book_has_a_picture_for_phones_beside_its_pages(tmp_path, monkeypatch):
+    assert "<source" not in figures.show(figures.bars(scores()), "bars").source
+    monkeypatch.setenv("MRINB_SIDECAR_DIR", str(tmp_path / "beside"))
+    monkeypatch.setenv("MRINB_SIDECAR_URL", "../beside/")
+    phone = _Page(figures.show(figures.bars(scores()), "bars").source).one("source")
+    assert phone["media"] == "(max-width: 600px)"
+    small = Image.open(tmp_path / phone["srcset"].removeprefix("../"))
+    assert small.width == 2 * int(phone["width"]) < 800 < small.height
 
 
 def test_bars_table_has_a_row_a_run_and_target():

@@ -273,6 +273,7 @@ def test_a_page_keeps_no_timestamps_and_no_live_widgets(root, tmp_path):
     assert ["injected-parameters", "remove-cell"] in tags
 
 
+@pytest.mark.slow
 def test_a_book_is_built(root, tmp_path):
     code = (
         "import os\nfrom pathlib import Path\n"
@@ -320,6 +321,7 @@ def test_a_book_is_built(root, tmp_path):
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]
 
 
+@pytest.mark.slow
 def test_the_first_page_is_a_document_that_leads_on(root, tmp_path):
     first = book.build(root, tmp_path / "out", "quick", chapters=[], quiet=True)
     text = first.read_text()
@@ -327,6 +329,7 @@ def test_the_first_page_is_a_document_that_leads_on(root, tmp_path):
     assert "book/index.html" in text
 
 
+@pytest.mark.slow
 def test_what_fails_is_listed_once_for_all_chapters_and_the_earlier_book_stays(root, tmp_path):
     html = tmp_path / "out" / "_build" / "html"
     html.mkdir(parents=True)
@@ -340,6 +343,7 @@ def test_what_fails_is_listed_once_for_all_chapters_and_the_earlier_book_stays(r
     assert (html / "index.html").read_text() == "earlier"
 
 
+@pytest.mark.slow
 def test_a_warning_fails_the_book_and_is_told(root, tmp_path):
     (root / "book" / "index.md").write_text("# Stand-in\n\n{doc}`nowhere`\n")
     with pytest.raises(MrinbError, match=r"(?s)Jupyter Book found faults.*unknown document"):
