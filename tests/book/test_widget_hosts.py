@@ -24,7 +24,13 @@ from mrinb.widgets import Comparer, Toy, ToyData
 Comparer(exhibit(), title="Two networks", smooth=False)"""
 LESSON = "Toy(ToyData.simulate(n=20, d=4))"
 NOTEBOOK = "widgets.ipynb"
-EXECUTE = "([name, args]) => window.jupyterapp.commands.execute(name, args ?? {}).then(() => null)"
+EXECUTE = "([name, args]) => { window.jupyterapp.commands.execute(name, args ?? {}); }"
+
+READY = """() => window.jupyterapp.restored.then(() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return panel?.context?.isReady && kernel?.status === 'idle';
+})"""
 
 
 def free_port() -> int:
@@ -92,7 +98,7 @@ def jupyter_page(browser, address: str):
         ),
     )
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(20_000)
     return page
 
 
@@ -133,6 +139,7 @@ def lab(browser, tmp_path_factory):
     ]
     with served(folder, "jupyterlab", *options) as address:
         lab = Lab(browser, folder, address).open(NOTEBOOK)
+        lab.page.wait_for_function(READY)
         lab.do("notebook:run-all-cells")
         lab.page.locator(".jp-OutputArea-output .mrinb-toy[data-drawn]").wait_for()
         drawn(lab)
