@@ -24,7 +24,13 @@ from mrinb.widgets import Comparer, Toy, ToyData
 Comparer(exhibit(), title="Two networks", smooth=False)"""
 LESSON = "Toy(ToyData.simulate(n=20, d=4))"
 NOTEBOOK = "widgets.ipynb"
-EXECUTE = "([name, args]) => window.jupyterapp.commands.execute(name, args ?? {}).then(() => null)"
+EXECUTE = "([name, args]) => { window.jupyterapp.commands.execute(name, args ?? {}); }"
+
+READY = """() => window.jupyterapp.restored.then(() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return panel?.context?.isReady && kernel?.status === 'idle';
+})"""
 
 
 def free_port() -> int:
@@ -92,7 +98,7 @@ def jupyter_page(browser, address: str):
         ),
     )
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(20_000)
     return page
 
 
@@ -133,8 +139,10 @@ def lab(browser, tmp_path_factory):
     ]
     with served(folder, "jupyterlab", *options) as address:
         lab = Lab(browser, folder, address).open(NOTEBOOK)
+        lab.page.wait_for_function(READY)
+        lab.page.wait_for_timeout(1500)  # a moment later Lab takes the notebook as the current one
         lab.do("notebook:run-all-cells")
-        lab.page.locator(".jp-OutputArea-output .mrinb-toy[data-drawn]").wait_for()
+        lab.page.locator(".mrinb-toy[data-drawn]").wait_for()
         drawn(lab)
         lab.do("docmanager:save")
         yield lab
@@ -197,25 +205,19 @@ def test_a_change_of_theme_leaves_the_picture(lab, theme):
         assert levels(lab.page) == FIRST
 
 
-def test_a_tab_left_and_a_cell_folded_show_the_picture_again(lab):
-    left = lab.page.get_by_label("Left", exact=True)
-    for away, back in (
-        (("launcher:create", {}), ("application:close", {})),
-        (("notebook:hide-all-cell-outputs", {}), ("notebook:show-all-cell-outputs", {})),
-    ):
-        lab.do(away[0], **away[1])
-        lab.page.locator(".mrinb-compare").wait_for(state="hidden")
-        left.evaluate("""node => {
-            node.value = 'half of P+Q';
-            node.dispatchEvent(new Event('change'));
-        }""")
-        lab.page.wait_for_timeout(200)
-        lab.do(back[0], **back[1])
-        lab.page.locator(".mrinb-compare").wait_for()
-        lab.page.wait_for_timeout(200)
-        assert levels(lab.page) == [grey("U-net", "half of P+Q", 0), FIRST[1]]
-        left.select_option("P")
-        settle(lab)
+@pytest.mark.parametrize(
+    ("away", "back"),
+    [
+        ("launcher:create", "application:close"),
+        ("notebook:hide-all-cell-outputs", "notebook:show-all-cell-outputs"),
+    ],
+)
+def test_a_tab_left_and_outputs_folded_show_the_picture_again(lab, away, back):
+    lab.do(away)
+    lab.page.locator(".mrinb-compare").wait_for(state="hidden")
+    lab.do(back)
+    lab.page.locator(".mrinb-compare").wait_for()
+    reacts(lab)
 
 
 def test_what_is_typed_in_a_widget_leaves_the_cell(lab):
