@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from mrinb.catalogue import Distribution
 from mrinb.compute.leases import StoreError
 from mrinb.simulate import acquire, anatomies
 from mrinb.simulate.acquire import VolumeArrays
+from mrinb.simulate.header import Scan
+from mrinb.simulate.header import header as written
 from mrinb.simulate.subjects import subject_id
 from mrinb.specs import Coil, SimulatorSpec
 
@@ -107,72 +108,24 @@ def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil) -> s
     return json.dumps(made, sort_keys=True, separators=(",", ":"))
 
 
-_HEADER = """<?xml version="1.0" encoding="utf-8"?>
-<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD" \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-  <studyInformation>
-    <studyTime>00:00:00</studyTime>
-  </studyInformation>
-  <measurementInformation>
-    <measurementID>{patient}_1</measurementID>
-    <patientPosition>{position}</patientPosition>
-    <protocolName>{protocol}</protocolName>
-  </measurementInformation>
-  <acquisitionSystemInformation>
-    <systemVendor>SIEMENS</systemVendor>
-    <systemModel>{model}</systemModel>
-    <systemFieldStrength_T>{field}</systemFieldStrength_T>
-    <receiverChannels>{coils}</receiverChannels>
-    <institutionName>simulated</institutionName>
-  </acquisitionSystemInformation>
-  <experimentalConditions>
-    <H1resonanceFrequency_Hz>{frequency}</H1resonanceFrequency_Hz>
-  </experimentalConditions>
-  <encoding>
-    <encodedSpace>
-      <matrixSize><x>{height}</x><y>{width}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{fov_h:.4f}</x><y>{fov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </encodedSpace>
-    <reconSpace>
-      <matrixSize><x>{recon_h}</x><y>{recon_w}</y><z>1</z></matrixSize>
-      <fieldOfView_mm><x>{rfov_h:.4f}</x><y>{rfov_w:.4f}</y><z>{thick}</z></fieldOfView_mm>
-    </reconSpace>
-    <encodingLimits>
-      <kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>\
-<center>{centre}</center></kspace_encoding_step_1>
-    </encodingLimits>
-    <trajectory>cartesian</trajectory>
-  </encoding>
-</ismrmrdHeader>
-"""
-
-
 def header(distribution: Distribution, volume: VolumeArrays, subject: int) -> bytes:
     """The ISMRMRD header of a volume, XML."""
-    field, body = distribution.scanner.header_field_t, anatomies.find(distribution.anatomy).body
-    matrix, (recon_h, recon_w) = volume.matrix, volume.target.shape[1:]
-    text = _HEADER.format(
+    body, matrix = anatomies.find(distribution.anatomy).body, volume.matrix
+    scan = Scan(
         patient=f"{subject:011d}",
         position=body.position,
-        protocol=escape(distribution.acquisition),
-        model=escape(distribution.scanner.model),
-        field=field,
+        protocol=distribution.acquisition,
+        model=distribution.scanner.model,
+        field_t=distribution.scanner.header_field_t,
         coils=volume.coils,
-        frequency=round(42.577478e6 * field),
-        height=matrix.height,
-        width=matrix.width,
-        fov_h=matrix.height * matrix.pixel_mm,
-        fov_w=matrix.width * matrix.pixel_mm,
-        thick=body.thickness_mm,
-        recon_h=recon_h,
-        recon_w=recon_w,
-        rfov_h=recon_h * matrix.pixel_mm,
-        rfov_w=recon_w * matrix.pixel_mm,
-        # Lines are counted from the first acquired one, as fastMRI counts them.
-        last=matrix.last - matrix.first,
-        centre=matrix.width // 2 - matrix.first,
+        encoded=(matrix.height, matrix.width),
+        recon=(volume.target.shape[1], volume.target.shape[2]),
+        pixel_mm=matrix.pixel_mm,
+        thickness_mm=body.thickness_mm,
+        first=matrix.first,
+        last=matrix.last,
     )
-    return text.encode()
+    return written(scan)
 
 
 def write(
