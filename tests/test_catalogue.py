@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from places import SHARED
 
-from mrinb.catalogue import DATASETS, DISTRIBUTIONS, distribution
+from mrinb.catalogue import DATASETS, DISTRIBUTIONS, EVERY, EXTRA, distribution
 from mrinb.errors import MrinbError
 from mrinb.shifts import section3
 
@@ -58,6 +58,20 @@ def test_labels():
 def test_table_1_has_13_training_rows_and_four_unseen():
     assert Counter(d.role for d in DATASETS) == {"train": 13, "unseen": 4}
     assert len({d.name for d in DATASETS}) == 17
+
+
+def test_a_row_of_table_1_owns_its_distributions():
+    for row in DATASETS:
+        assert {d.dataset for d in row.distributions} <= {row.name}
+    owned = [d.name for row in DATASETS for d in row.distributions]
+    assert len(owned) == len(set(owned))
+    assert list(EVERY) == [*owned, *EXTRA]
+    assert [d.name for row in DATASETS[:2] for d in row.distributions] == list(DISTRIBUTIONS)
+
+
+def test_every_row_states_the_noise_of_its_simulated_volumes():
+    assert all(d.snr > 0 for d in EVERY.values())
+    assert distribution("head/T2-Prisma").snr == distribution("brain/T2-Prisma").snr
 
 
 def test_section_3_shifts():
