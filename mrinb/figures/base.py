@@ -46,9 +46,15 @@ ROLES = {
     "P_best": "#7a3e9d",
     "P, size of P_best": "#f5bf85",
     "zero-filled": "#8a929c",
+    "l1-wavelet": "#4c535c",
 }
 """Colour by role, as in the paper: orange P, blue Q, teal both, black the half of both (Figure 3);
 violet the narrow pool and orange the diverse one (Figure 5)."""
+REFERENCES: dict[str, dict[str, Any]] = {
+    "zero-filled": {"color": MUTED, "ls": (0, (1, 1.5)), "lw": 1.4},
+    "l1-wavelet": {"color": INK, "ls": (0, (5, 1.5)), "lw": 1.2},
+}
+"""Lines of what needs no training, by the label that its rows have as ``pool``."""
 OTHERS = ("#b8366f", "#5f7f1e", "#0091c8", "#8c5a2b", "#6f6f9e")
 """Colours of pools without a role, in turn."""
 
