@@ -2,6 +2,8 @@
 
 ZERO_FILLED = "zero-filled"
 """Label of images that no method was trained for: zeros where nothing was measured."""
+L1_WAVELET = "l1-wavelet"
+"""Label of parallel imaging with a sparse penalty, which is not trained either."""
 BASELINE = "P_best"
 """Label of the best single distribution, as a training set and as a test set."""
 DIVERSE, SAME_SIZE, BOTH = "P", "P, size of P_best", "P+Q"
@@ -19,6 +21,7 @@ ROLES = {
     BASELINE: "#7a3e9d",
     SAME_SIZE: "#f5bf85",
     ZERO_FILLED: "#8a929c",
+    L1_WAVELET: "#4c535c",
 }
 """Colour by role, as in the paper: orange P, blue Q, teal both, black the half of both (Figure 3);
 violet the narrow pool and orange the diverse one (Figure 5)."""

@@ -31,7 +31,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from mrinb.errors import MrinbError
-from mrinb.labels import OTHERS, ROLES
+from mrinb.labels import L1_WAVELET, OTHERS, ROLES, ZERO_FILLED
 
 P = ParamSpec("P")
 
@@ -49,6 +49,11 @@ ON_PHONES = {"large": 60_000, "quality": 60}
 """The same of what is drawn for phones, whose pixels are smaller."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
 
+REFERENCES: dict[str, dict[str, Any]] = {
+    ZERO_FILLED: {"color": MUTED, "ls": (0, (1, 1.5)), "lw": 1.4},
+    L1_WAVELET: {"color": INK, "ls": (0, (5, 1.5)), "lw": 1.2},
+}
+"""Lines of what needs no training, by the label that its rows have as ``pool``."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere

@@ -20,6 +20,7 @@ from mrinb.figures.base import (
     INK,
     MUTED,
     PAGE_WIDTH,
+    REFERENCES,
     RULE,
     STYLE,
     Drawing,
@@ -31,7 +32,7 @@ from mrinb.figures.base import (
     spaced,
     wrap,
 )
-from mrinb.labels import SCORES, ZERO_FILLED
+from mrinb.labels import SCORES
 from mrinb.shifts import Section, section3
 
 
@@ -64,6 +65,12 @@ def bars_table(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     return table.join(groups[kept].mean()).reset_index()
 
 
+def references(table: pd.DataFrame, metric: str) -> dict[str, float]:
+    """Mean score of each method without training that a table has, in the order they are drawn."""
+    means = table.groupby("pool")[metric].mean()
+    return {name: float(means[name]) for name in REFERENCES if name in means.index}
+
+
 @drawn
 def bars(
     scores: pd.DataFrame,
@@ -80,8 +87,9 @@ def bars(
     """Scores of models by training pool: a row of panels for each shift (Figures 3 and 4).
 
     Bars are means over slices and seeds, error bars two standard deviations over seeds, dots the
-    seeds; below each bar stands the number of training slices. The axis does not start at zero and
-    says so; the panels of one row span the same range.
+    seeds; below each bar stands the number of training slices. Lines are what needs no training
+    (``REFERENCES``). The axis does not start at zero and says so; the panels of one row span the
+    same range.
 
     Args:
         scores: table of ``lab.evaluate`` with one model.
@@ -101,7 +109,7 @@ def bars(
         known = ", ".join(m for m in SCORES if m in scores.columns)
         raise MrinbError(f"bars cannot show metric {metric!r}: the table has {known}")
     table = bars_table(scores, split)
-    trained = table[table["pool"] != ZERO_FILLED]
+    trained = table[~table["pool"].isin(REFERENCES)]
     if trained["model"].nunique() != 1:
         found = ", ".join(map(str, trained["model"].unique())) or "none"
         raise MrinbError(f"bars show one model at a time, this table has {found}: select one")
@@ -127,7 +135,7 @@ def bars(
                 _head(ax, part, metric, target, _target_words(shift, target, section, words), limit)
         for ax in grid[-1] if columns > 1 else grid[-1, -1:]:
             ax.set_xlabel("training pool, number of training slices")
-        _legend(fig, trained, ZERO_FILLED in set(table["pool"]), title)
+        _legend(fig, trained, [r for r in REFERENCES if r in set(table["pool"])], title)
         own = scores.attrs.get("note")
         return described(fig, note if note is not None else own, _acceleration(table))
 
@@ -142,11 +150,10 @@ def _limits(
         means = trained.groupby("pool")[metric].mean()
         twice = 2 * trained.groupby("pool")[metric].std().fillna(0)
         low, high = float((means - twice).min()), float((means + twice).max())
-        zero = part.loc[part["pool"] == ZERO_FILLED, metric]
-        # A reference far below would flatten what is compared: then only its number is written.
-        if len(zero) and 0 < low - zero.iloc[0] < max(high - low, 0.02):
-            low = float(zero.iloc[0])
-        ranges.append((low, high))
+        # A reference far off would flatten what is compared: then only its number is written.
+        room = max(high - low, 0.02)
+        near = [v for v in references(part, metric).values() if low - room < v < high + room]
+        ranges.append((min([low, *near]), max([high, *near])))
     # Never less than 3 % of the score, so that trifles do not look like effects.
     span = max(1.35 * max(h - low for low, h in ranges), 0.03 * max(abs(h) for _, h in ranges))
     tick = 10.0 ** (np.floor(np.log10(span)) - 1) if span > 0 else 1.0
@@ -183,10 +190,9 @@ def _panel(
         ax.text(x, highest + 0.03 * top, f"{mean:.3f}", ha="center", va="bottom", zorder=6,
                 path_effects=CASING)  # fmt: skip
         names.append(f"{wrap(pool)}\n{rows['train_slices'].iloc[0]:,}")
-    zero = part.loc[part["pool"] == ZERO_FILLED, metric]
-    if len(zero) and limit[0] < zero.iloc[0]:
-        ax.axhline(float(zero.iloc[0]), color=MUTED, ls=(0, (1, 1.5)), lw=1.4, zorder=3,
-                   path_effects=CASING)  # fmt: skip
+    for name, value in references(part, metric).items():
+        if limit[0] < value < limit[1]:
+            ax.axhline(value, zorder=3, path_effects=CASING, **REFERENCES[name])
     ax.set_xticks(range(len(order)), names)
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(order) - 0.4)
@@ -221,21 +227,20 @@ def _head(
     ax: Axes, part: pd.DataFrame, metric: str, target: str, words: str, limit: tuple[float, float]
 ) -> None:
     """Title, reference and axis label of one panel."""
-    zero = part.loc[part["pool"] == ZERO_FILLED, metric]
-    title = f"{target}: {words}" if words else target
-    title = textwrap.fill(title, 40)  # as wide as a phone shows
-    ax.set_title(title, loc="left", fontweight="bold", pad=18 if len(zero) else 6)
-    if len(zero):
-        below = ", off the axis" if zero.iloc[0] <= limit[0] else ""
+    known = references(part, metric)
+    title = textwrap.fill(f"{target}: {words}" if words else target, 40)  # as wide as a phone
+    ax.set_title(title, loc="left", fontweight="bold", pad=6 + 12 * len(known))
+    for line, (name, value) in enumerate(known.items()):
+        off = "" if limit[0] < value < limit[1] else ", off the axis"
         ax.annotate(
-            f"zero-filled {zero.iloc[0]:.3f}{below}", (0, 1), (0, 5), "axes fraction",
+            f"{name} {value:.3f}{off}", (0, 1), (0, 5 + 12 * line), "axes fraction",
             "offset points", color=MUTED, va="bottom",
         )  # fmt: skip
     start = f"\n(axis from {limit[0]:.3g})" if limit[0] > 0 else ""
     ax.set_ylabel(f"{SCORES[metric]} on {target}{start}")
 
 
-def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
+def _legend(fig: Figure, trained: pd.DataFrame, known: Sequence[str], title: str) -> None:
     """The title, and what the marks mean in one row; above all panels."""
     several = trained["seed"].nunique() > 1
     marks = []
@@ -247,8 +252,7 @@ def _legend(fig: Figure, trained: pd.DataFrame, zero: bool, title: str) -> None:
     else:
         marks.append(Line2D([], [], ls="", marker="s", color=MUTED, label="a single seed: no error "
                             "bars"))  # fmt: skip
-    if zero:
-        marks.append(Line2D([], [], color=MUTED, ls=(0, (1, 1.5)), lw=1.4, label=ZERO_FILLED))
+    marks += [Line2D([], [], label=name, **REFERENCES[name]) for name in known]
     legend(fig, marks, len(marks), handlelength=1.6, columnspacing=1.4, title=title or None,
            title_fontproperties={"weight": "bold", "size": 11})  # fmt: skip
 

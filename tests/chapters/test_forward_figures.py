@@ -48,6 +48,19 @@ def test_table_2_has_means_spreads_and_the_paper_s_numbers_where_it_prints_them(
     assert cells.bold == [(1, 1), (2, 2), (3, 3), (4, 4), (6, 5)]
 
 
+def test_l1_wavelet_stands_below_the_networks():
+    table = scores()
+    rows = table[table["pool"] == "zero-filled"].assign(pool="l1-wavelet", model="l1-wavelet")
+    both = pd.concat([table, rows.assign(ssim=0.7)], ignore_index=True)
+    both.attrs = table.attrs
+    names = [r[0].strip() for r in Cells(figures.table2(both).source).rows[1:]]
+    assert names == [*TRAINED, "zero-filled", "l1-wavelet"]
+    left, right = figures.folds(both).axes
+    lines = {c.get_label(): c[0] for c in left.containers}
+    assert set(lines["l1-wavelet"].get_ydata()) == {0.7}
+    assert "l1-wavelet" not in {c.get_label() for c in right.containers}
+
+
 def test_a_single_seed_has_no_spread():
     page = figures.table2(scores(seeds=(0,))).source
     assert "\N{PLUS-MINUS SIGN}" not in page

@@ -263,6 +263,27 @@ def test_zero_filled_is_a_line_or_a_number_off_the_axis():
     assert dotted[0][0].get_ydata()[0] == pytest.approx(0.86)
 
 
+def with_l1_wavelet(table, means):
+    """The table with rows of l1-wavelet beside those of zero-filled images."""
+    rows = table[table["pool"] == "zero-filled"].assign(pool="l1-wavelet", model="l1-wavelet")
+    rows = rows.assign(ssim=rows["target"].map(dict(zip("PQ", means, strict=True))))
+    both = pd.concat([table, rows], ignore_index=True)
+    both.attrs["note"] = NOTE
+    return both
+
+
+def test_what_is_not_trained_is_a_line_and_no_bar():
+    plain, fig = (figures.bars(t) for t in (scores(), with_l1_wavelet(scores(), (0.94, 0.50))))
+    assert [len(ax.containers) for ax in fig.axes] == [len(ax.containers) for ax in plain.axes]
+    found = [w for w in words(fig) if w.startswith("l1-wavelet 0")]
+    assert found == ["l1-wavelet 0.940", "l1-wavelet 0.500, off the axis"]
+    left, right = ([ln.get_ydata()[0] for ln in ax.lines if ln.is_dashed()] for ax in fig.axes)
+    assert left == pytest.approx([0.86, 0.94]) and right == []
+    assert fig.axes[0].get_ylim()[1] > 0.94 > plain.axes[0].get_ylim()[1] - 0.02
+    labels = [t.get_text() for t in fig.legends[0].get_texts()]
+    assert labels[-2:] == ["zero-filled", "l1-wavelet"]
+
+
 def test_bars_take_the_last_epoch_and_chosen_pools():
     early = scores().assign(epoch=1, ssim=0.1)
     fig = figures.bars(pd.concat([early, scores()]), pools=["Q", "P"])

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     INK,
-    MUTED,
     PAGE_WIDTH,
+    REFERENCES,
     RULE,
     STYLE,
     Drawing,
@@ -31,7 +31,7 @@ from mrinb.figures.base import (
     spaced,
 )
 from mrinb.figures.scores import bars_table
-from mrinb.labels import SCORES, ZERO_FILLED
+from mrinb.labels import SCORES
 from mrinb.paper import printed
 from mrinb.recon import masks
 from mrinb.stats import claims
@@ -62,7 +62,7 @@ def folds_table(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
     if metric not in SCORES or metric not in scores.columns:
         raise MrinbError(f"score table lacks metric {metric!r}: give the table of lab.evaluate")
     table = bars_table(scores)
-    models = table.loc[table["pool"] != ZERO_FILLED, "model"].unique()
+    models = table.loc[~table["pool"].isin(REFERENCES), "model"].unique()
     if len(models) != 1:
         found = ", ".join(map(str, models)) or "none"
         raise MrinbError(f"Table 2 is of one model, this table has {found}: select one")
@@ -70,8 +70,9 @@ def folds_table(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
         raise MrinbError("a target mixes accelerations: evaluate each as a target of its own")
     paper = {(row.train, row.test): row.value for row in printed("Table 2").itertuples(index=False)}
     rows = []
-    trained = [p for p in table["pool"].unique() if p != ZERO_FILLED]
-    for pool in [*trained, ZERO_FILLED]:
+    present = list(table["pool"].unique())
+    trained = [p for p in present if p not in REFERENCES]
+    for pool in [*trained, *(r for r in REFERENCES if r in present)]:
         for target, part in table[table["pool"] == pool].groupby("target", sort=False):
             key = (_PRINTED_AS.get(str(pool), str(pool)), str(target))
             rows.append(
@@ -196,7 +197,7 @@ def folds(
         MrinbError: as of ``folds_table``.
     """
     table = folds_table(scores, metric).sort_values("acceleration", kind="stable")
-    trained = list(dict.fromkeys(p for p in scores["pool"] if p != ZERO_FILLED))
+    trained = list(dict.fromkeys(p for p in scores["pool"] if p not in REFERENCES))
     apart = _differences(bars_table(scores), metric)
     with mpl.rc_context(STYLE):
         panels = (2, 1) if is_narrow(width) else (1, 2)
@@ -206,9 +207,10 @@ def folds(
         for i, pool in enumerate(trained):
             for ax, rows in ((left, table), (right, apart)):
                 _line(ax, rows[rows["pool"] == pool], pool, trained, i)
-        zero = table[table["pool"] == ZERO_FILLED]
-        left.errorbar(np.log2(zero["acceleration"]), zero["mean"], color=MUTED, ls=(0, (1, 1.5)),
-                  lw=1.4, label=ZERO_FILLED)  # fmt: skip
+        for name, style in REFERENCES.items():
+            known = table[table["pool"] == name]
+            if len(known):
+                left.errorbar(np.log2(known["acceleration"]), known["mean"], label=name, **style)
         right.axhspan(-claims.MARGIN, claims.MARGIN, color=RULE, alpha=0.45, lw=0, zorder=0)
         right.axhline(0, color=INK, lw=0.8, zorder=1)
         tests = table.drop_duplicates("target")
@@ -233,7 +235,7 @@ def _differences(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = []
     for (target, pool), part in table.groupby(["target", "pool"], sort=False):
         own = table[(table["pool"] == target) & (table["target"] == target)]
-        if own.empty or pool == ZERO_FILLED:
+        if own.empty or pool in REFERENCES:
             continue
         pairs = part.set_index("seed")[metric] - own.set_index("seed")[metric]
         rows.append(
