@@ -66,11 +66,10 @@ def _blocks(stored: h5py.Dataset, turned: bool, scale: float) -> Iterator[np.nda
 
 
 def _padding(stored: h5py.Dataset, axis: int, reversed_columns: bool) -> tuple[int, int]:
-    edges = [transforms.acquired(data[np.newaxis], axis) for data in stored]
-    left, right = min(e[0] for e in edges), max(e[1] for e in edges)
-    if not reversed_columns:
-        return left, right
-    # Frequencies are reversed around size // 2.
-    size = stored.shape[axis]
-    last = 2 * (size // 2) - left
-    return max(2 * (size // 2) - right + 1, 0), min(last + 1, size)
+    filled = np.zeros(stored.shape[axis], bool)
+    for data in stored:
+        left, right = transforms.acquired(data[np.newaxis], axis)
+        filled[left:right] = True
+    if reversed_columns:
+        filled = transforms.reverse(filled.astype(np.complex64), 0) != 0
+    return transforms.acquired(filled[np.newaxis], 1)
