@@ -148,10 +148,18 @@ def check_files(
 
 @data.command("ls")
 def list_files(
-    data_root: Annotated[Path, typer.Argument(help="folder with fastMRI files")],
+    data_root: Annotated[
+        Path | None, typer.Argument(help="folder with fastMRI files; without one, Table 1")
+    ] = None,
 ) -> None:
-    """List which distributions and splits a folder of fastMRI files holds."""
+    """List which distributions and splits a folder of fastMRI files holds, or Table 1."""
     from collections import Counter
+
+    from mrinb.cli.convert import table
+
+    if data_root is None:
+        typer.echo(table())
+        return
 
     from mrinb.compute.context import Context
     from mrinb.data.index import scan
@@ -172,12 +180,14 @@ def list_files(
 
 
 def _mount() -> None:
+    from mrinb.cli.convert import mount
     from mrinb.cli.plan import claims, plan
     from mrinb.cli.results import app as results
 
     app.command()(plan)
     app.command()(claims)
     app.add_typer(results, name="results")
+    mount(data)
 
 
 _mount()

@@ -49,7 +49,7 @@ def require_whole(raw: Raw, lines: Lines) -> None:
         MrinbError: a readout cannot be read, or the last lines are missing.
     """
     if lines.cut is not None:
-        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.heads)} cannot be read")
+        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read")
     for axis, counter in enumerate(("kspace_encoding_step_2", "kspace_encoding_step_1")):
         if counter not in raw.header.limits:
             continue

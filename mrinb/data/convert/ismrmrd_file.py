@@ -89,24 +89,15 @@ class Lines(NamedTuple):
 
 
 class Raw:
-    """An open ISMRMRD file."""
+    """An open ISMRMRD file, read once from start to end."""
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
+    def __init__(self, file: h5py.File) -> None:
         group = file.get("dataset")
         if not isinstance(group, h5py.Group) or not {"xml", "data"} <= set(group):
             raise MrinbError("no 'dataset/xml' and 'dataset/data': not an ISMRMRD file")
-        self.path = path
         self.acquisitions = group["data"]
         self.header = parse(group["xml"][0])
         self.deviations = np.ravel(group["rec_std"][0]) if "rec_std" in group else None
-        heads = self.acquisitions.fields("head")[:]
-        self.heads = heads
-        self.imaging = np.flatnonzero((heads["flags"] & _SKIPPED) == 0)
-        first = heads["idx"]
-        for counter in ("contrast", "phase", "repetition", "set"):
-            self.imaging = self.imaging[first[counter][self.imaging] == 0]
-        if not self.imaging.size:
-            raise MrinbError("no imaging readouts in it")
 
     def lines(self, outer: Outer, calibrated: bool = False) -> Lines:
         """Gather the imaging readouts of the first contrast on a grid.
@@ -123,104 +114,107 @@ class Raw:
         Raises:
             MrinbError: coils or readouts differ in number, or do not fit the stated matrix.
         """
-        index = self.heads["idx"][self.imaging]
-        ky, oz = index["kspace_encode_step_1"].astype(int), index[outer].astype(int)
-        inside = ky <= self._last_line(ky)
-        if outer != "slice":
-            oz += self._first("kspace_encoding_step_2", int(oz.max()), self.header.encoded[2])
-        outers = int(oz.max()) + 1 if outer == "slice" else self.header.encoded[2]
-        ky += self._first("kspace_encoding_step_1", int(ky[inside].max()), self.header.encoded[1])
-        grid = self._empty((outers, self.header.encoded[1]))
-        for which, readouts in self._readouts(grid.data.shape[2:]):
-            if readouts is None:
-                return grid._replace(cut=int(self.imaging[which[0]]))
-            for at, samples in zip(which, readouts, strict=True):
-                place = (oz[at], ky[at])
-                if inside[at]:
-                    grid.data[place] += samples
-                    grid.count[place] += 1
-                    grid.segment[place] = index["segment"][at]
-                elif calibrated:
-                    grid.calibration[int(oz[at]), int(index["segment"][at])] = samples.copy()
+        grid = None
+        last = self._last_line()
+        first = self._first("kspace_encoding_step_1", last, self.header.encoded[1])
+        step = self._first("kspace_encoding_step_2", 0, self.header.encoded[2])
+        for head, samples in self._readouts():
+            index = head["idx"]
+            ky, oz = int(index["kspace_encode_step_1"]), int(index[outer])
+            if grid is None:
+                grid = self._empty(outer, int(head["active_channels"]))
+            readout = self._placed(head, samples, grid.data.shape[2:])
+            if readout is None:
+                grid = grid._replace(cut=int(head["scan_counter"]))
+                break
+            if outer == "slice":
+                grid = _enlarged(grid, oz + 1)
+            else:
+                oz += step
+            if ky > last:
+                if calibrated:
+                    grid.calibration[oz, int(index["segment"])] = readout.copy()
+                continue
+            if oz >= len(grid.data):
+                raise MrinbError(f"line {oz} of {outer}, but the matrix is {len(grid.data)}")
+            place = (oz, ky + first)
+            grid.data[place] += readout
+            grid.count[place] += 1
+            grid.segment[place] = index["segment"]
+        if grid is None or not grid.count.any():
+            raise MrinbError("no imaging readouts in it")
         for place in np.argwhere(grid.count > 1):
             grid.data[tuple(place)] /= grid.count[tuple(place)]
-        return grid
+        return _filled(grid) if outer == "slice" else grid
 
-    def _empty(self, shape: tuple[int, int]) -> Lines:
+    def _empty(self, outer: Outer, coils: int) -> Lines:
+        stated = self.header.last("slice", 0) + 1 if outer == "slice" else self.header.encoded[2]
+        shape = (stated, self.header.encoded[1])
         counts = np.zeros(shape, np.int32)
-        data = np.zeros((*shape, *self._readout()), np.complex64)
+        data = np.zeros((*shape, coils, self.header.encoded[0]), np.complex64)
         return Lines(data, counts, np.zeros_like(counts), {}, None)
 
-    def _last_line(self, ky: np.ndarray) -> int:
+    def _last_line(self) -> int:
         """The last line of the image: some headers state their number, some nothing."""
-        last = self.header.last("kspace_encoding_step_1", 0) or int(ky.max())
-        return min(last, self.header.encoded[1] - 1)
+        size = self.header.encoded[1]
+        return min(self.header.last("kspace_encoding_step_1", 0) or size - 1, size - 1)
 
     def _first(self, counter: str, last: int, size: int) -> int:
         """Where line 0 lies in the matrix, so that the stated centre is its middle."""
-        if last >= size:
-            raise MrinbError(f"line {last} of {counter}, but the matrix is {size}")
         if counter not in self.header.limits:
             return 0
         start = size // 2 - self.header.limits[counter].center
+        last = max(last, min(self.header.limits[counter].maximum, size - 1))
         return start if 0 <= start < size - last else 0
 
-    def _readout(self) -> tuple[int, int]:
-        heads = self.heads[self.imaging]
-        coils, samples = np.unique(heads["active_channels"]), np.unique(heads["number_of_samples"])
-        if len(coils) > 1:
-            raise MrinbError(f"readouts of {coils[0]} and of {coils[-1]} coils in one scan")
-        if samples[-1] > self.header.encoded[0]:
-            raise MrinbError(
-                f"readouts of {samples[-1]} samples, but the matrix is {self.header.encoded[0]}"
-            )
-        return int(coils[0]), self.header.encoded[0]
+    def _readouts(self) -> Iterator[tuple[Any, np.ndarray | None]]:
+        """Headers and flat samples of imaging readouts, None for the first damaged one.
 
-    def _readouts(
-        self, shape: tuple[int, int]
-    ) -> Iterator[tuple[np.ndarray, list[np.ndarray] | None]]:
-        """Blocks of (positions among the imaging readouts, readouts or None if damaged)."""
-        step = max(1, _BLOCK_BYTES // (8 * shape[0] * shape[1]))
-        for start in range(0, len(self.imaging), step):
-            which = np.arange(start, min(start + step, len(self.imaging)))
-            numbers = self.imaging[which]
-            found = self._read(int(numbers[0]), int(numbers[-1]) + 1)
-            done: list[np.ndarray] = []
-            for number in numbers:
-                samples = None if found is None else found[number - numbers[0]]
-                readout = None if samples is None else self._placed(number, samples, shape)
-                if readout is None:
-                    break
-                done.append(readout)
-            if done:
-                yield which[: len(done)], done
-            if len(done) < len(which):
-                yield which[len(done) :], None
-                return
+        Headers are read with the samples: HDF5 reads a header alone through the samples too, and
+        does not give their memory back.
+        """
+        start, step = 0, 64
+        while start < len(self.acquisitions):
+            block = self._block(start, start + step)
+            for number, (head, _, samples) in enumerate(block, start):
+                index = head["idx"]
+                others = sum(index[c] for c in ("contrast", "phase", "repetition", "set"))
+                if head["flags"] & _SKIPPED or others:
+                    continue
+                head["scan_counter"] = number
+                yield head, samples
+                if samples is None:
+                    return
+            start += step
+            size = max(samples.nbytes for _, _, samples in block) or 1
+            step = max(1, _BLOCK_BYTES // size)
 
-    def _read(self, start: int, stop: int) -> Any:
-        """Readouts as flat arrays; read one by one where the block is damaged, to find the end."""
-        fields = self.acquisitions.fields("data")
+    def _block(self, start: int, stop: int) -> Any:
+        """Acquisitions; one by one where the block is damaged, up to the damage."""
         try:
-            return fields[start:stop]
+            return self.acquisitions[start:stop]
         except (OSError, RuntimeError):
             pass
-        found: list[np.ndarray | None] = [None] * (stop - start)
-        for i in range(start, stop):
+        found = []
+        for number in range(start, min(stop, len(self.acquisitions))):
             try:
-                found[i - start] = fields[i]
+                found.append(self.acquisitions[number])
             except (OSError, RuntimeError):
-                break
+                head = np.zeros((), self.acquisitions.dtype["head"])
+                return [*found, (head, None, None)]
         return found
 
     def _placed(
-        self, number: int, samples: np.ndarray, shape: tuple[int, int]
+        self, head: Any, samples: np.ndarray | None, shape: tuple[int, ...]
     ) -> np.ndarray | None:
-        head = self.heads[number]
-        count = int(head["number_of_samples"])
-        if samples.size != 2 * shape[0] * count:
+        count, coils = int(head["number_of_samples"]), int(head["active_channels"])
+        if samples is None or samples.size != 2 * coils * count or not samples.size:
             return None
-        readout = samples.view(np.complex64).reshape(shape[0], count)
+        if coils != shape[0]:
+            raise MrinbError(f"readouts of {shape[0]} and of {coils} coils in one scan")
+        if count > shape[1]:
+            raise MrinbError(f"readouts of {count} samples, but the matrix is {shape[1]}")
+        readout = samples.view(np.complex64).reshape(coils, count)
         if head["flags"] & _REVERSED:
             readout = readout[:, ::-1]
         if count == shape[1]:
@@ -231,9 +225,25 @@ class Raw:
         whole[:, start : start + count] = readout
         return whole
 
-    def patient(self) -> str:
-        """Identifier for the subject: the file's name, since these headers name nobody."""
-        return self.path.stem
+
+def _enlarged(grid: Lines, slices: int) -> Lines:
+    """The grid with room for more slices than were stated."""
+    lack = slices - len(grid.data)
+    if lack <= 0:
+        return grid
+
+    def more(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, np.zeros((lack, *values.shape[1:]), values.dtype)])
+
+    data, count, segment, *rest = grid
+    return Lines(more(data), more(count), more(segment), *rest)
+
+
+def _filled(grid: Lines) -> Lines:
+    """The grid up to the last slice that has a line."""
+    slices = int(np.flatnonzero(grid.count.any(axis=1))[-1]) + 1
+    data, count, segment, *rest = grid
+    return Lines(data[:slices], count[:slices], segment[:slices], *rest)
 
 
 @contextmanager
@@ -244,7 +254,7 @@ def opened(path: Path) -> Iterator[Raw]:
         MrinbError: it cannot be read or is of another kind.
     """
     with open_volume(path) as file:
-        yield Raw(file, path)
+        yield Raw(file)
 
 
 def parse(xml: bytes | str) -> RawHeader:

@@ -69,7 +69,7 @@ def require_every_line(raw: Raw, lines: Lines) -> None:
         MrinbError: a readout cannot be read, slices are missing, or lines of a slice are.
     """
     if lines.cut is not None:
-        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.heads)} cannot be read")
+        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read")
     slices = len(lines.count)
     stated = raw.header.last("slice", slices - 1) + 1
     anywhere = lines.count.any(axis=0)
