@@ -58,7 +58,7 @@ def _say_as_paper(converters: Sequence[Converter]) -> None:
 
 
 def _check(converter: Converter, source: Path) -> None:
-    """fastMRI's own files need no conversion; they are read in full instead."""
+    """Read fastMRI's own files in full: they need no conversion."""
     from tqdm.auto import tqdm
 
     from mrinb.data.files import check

@@ -202,7 +202,7 @@ def slices_2d(
     """Readouts of ``images`` (slices, coils, x, y); ``train`` (offset, slope) of each echo."""
     random = np.random.default_rng(seed)
     kspace = to_kspace(images, (2, 3))
-    slices, _, nx, ny = kspace.shape
+    slices, ny = kspace.shape[0], kspace.shape[3]
     order = [*range(0, slices, 2), *range(1, slices, 2)] if interleaved else range(slices)
     lines = lines or ny - left
     errors = random.standard_normal((lines, *kspace.shape[1:3])) if averages > 1 else None

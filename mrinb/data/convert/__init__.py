@@ -36,8 +36,7 @@ _CC359 = Converter(
 def _view(
     base: Converter, dataset: str, plane: str, lie: str, trim: tuple[int, int], flip: bool = True
 ) -> Converter:
-    slices, rows, columns = lie
-    view = View(slices, rows, columns, flip, trim)
+    view = View(lie[0], lie[1], lie[2], flip, trim)
     return base._replace(dataset=dataset, slug=f"{base.family}_{plane}", view=view)
 
 

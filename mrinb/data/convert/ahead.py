@@ -49,13 +49,15 @@ def require_whole(raw: Raw, lines: Lines) -> None:
         MrinbError: a readout cannot be read, or the last lines are missing.
     """
     if lines.cut is not None:
-        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read")
+        raise MrinbError(
+            f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read"
+        )
     for axis, counter in enumerate(("kspace_encoding_step_2", "kspace_encoding_step_1")):
         if counter not in raw.header.limits:
             continue
-        found = np.flatnonzero(lines.count.any(axis=1 - axis))
+        found = np.flatnonzero(lines.counts.any(axis=1 - axis))
         stated = raw.header.limits[counter].maximum
-        if found[-1] - found[0] < min(stated, lines.count.shape[axis] - 1):
+        if found[-1] - found[0] < min(stated, lines.counts.shape[axis] - 1):
             raise MrinbError(
                 f"truncated: {found[-1] - found[0] + 1} lines of {counter}, {stated + 1} are stated"
             )
@@ -65,7 +67,7 @@ def extents(lines: Lines) -> dict[str, tuple[int, int]]:
     """First acquired line of ``z`` and ``y``, and the line after the last."""
     found = {}
     for axis, name in enumerate("zy"):
-        at = np.flatnonzero(lines.count.any(axis=1 - axis))
+        at = np.flatnonzero(lines.counts.any(axis=1 - axis))
         found[name] = (int(at[0]), int(at[-1]) + 1)
     return found
 

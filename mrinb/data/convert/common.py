@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import h5py
 
 from mrinb.data.convert.base import Converter, Wanted
@@ -37,7 +39,7 @@ def volume(
     scan: Scan,
     acquisition: str,
     patient: str,
-    recon: tuple[int, int] | None = None,
+    matrix: Mapping[str, int] | None = None,
 ) -> Volume:
     """The volume of one view of a scan.
 
@@ -47,7 +49,7 @@ def volume(
         scan: what the header says.
         acquisition: fastMRI's name for contrast and sequence.
         patient: the subject.
-        recon: target matrix (height, width), the whole image by default.
+        matrix: size of the target along each axis, the whole image by default.
 
     Returns:
         The volume, its blocks yet to be computed.
@@ -60,7 +62,7 @@ def volume(
         shape=shape,
         blocks=grid.blocks(view),
         padding=grid.padding(view),
-        recon=recon or shape[2:],
+        recon=(matrix[view.rows], matrix[view.columns]) if matrix else shape[2:],
         scan=scan,
         acquisition=acquisition,
         patient=patient,

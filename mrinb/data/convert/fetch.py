@@ -318,7 +318,7 @@ class Resuming:
             disable=not self.progress,
         )  # fmt: skip
         with bar, part.open("ab" if had else "wb") as to:
-            for block in answer.iter_content(2**20):
+            for block in answer.iter_content(2**16):
                 to.write(block)
                 bar.update(len(block))
         if total is not None and part.stat().st_size < total:

@@ -80,10 +80,10 @@ class Grid:
             self._to(axis, inverse=False)
         order = [self.axes.index(axis) for axis in (view.slices, "c", view.rows, view.columns)]
         ordered = self.data.transpose(order)
-        start, stop = view.trim[0], len(ordered) - view.trim[1]
-        step = max(1, _BLOCK_BYTES // (8 * int(np.prod(ordered.shape[1:]))))
+        stop = self.size(view.slices) - view.trim[1]
+        step = max(1, _BLOCK_BYTES // (8 * int(np.prod(self.shape(view)[1:]))))
         left, right = self.padding(view)
-        for at in range(start, stop, step):
+        for at in range(view.trim[0], stop, step):
             block = np.ascontiguousarray(ordered[at : min(at + step, stop)])
             # The way there and back leaves rounding errors where nothing was acquired.
             block[..., :left] = 0

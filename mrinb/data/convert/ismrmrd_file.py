@@ -75,14 +75,14 @@ class Lines(NamedTuple):
 
     Attributes:
         data: complex64 (outer, line, coils, readout); repeated readouts are averaged.
-        count: int (outer, line): how many readouts there were of each.
+        counts: int (outer, line): how many readouts there were of each.
         segment: int (outer, line): echo of the train that acquired each.
         calibration: (outer, segment) -> (coils, readout), the phase reference of spin-echo trains.
         cut: index of the first readout that cannot be read, None where all can.
     """
 
     data: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     segment: np.ndarray
     calibration: dict[tuple[int, int], np.ndarray]
     cut: int | None
@@ -114,38 +114,41 @@ class Raw:
         Raises:
             MrinbError: coils or readouts differ in number, or do not fit the stated matrix.
         """
-        grid = None
-        last = self._last_line()
-        first = self._first("kspace_encoding_step_1", last, self.header.encoded[1])
-        step = self._first("kspace_encoding_step_2", 0, self.header.encoded[2])
+        grid: Lines | None = None
         for head, samples in self._readouts():
-            index = head["idx"]
-            ky, oz = int(index["kspace_encode_step_1"]), int(index[outer])
             if grid is None:
                 grid = self._empty(outer, int(head["active_channels"]))
             readout = self._placed(head, samples, grid.data.shape[2:])
             if readout is None:
                 grid = grid._replace(cut=int(head["scan_counter"]))
                 break
-            if outer == "slice":
-                grid = _enlarged(grid, oz + 1)
-            else:
-                oz += step
-            if ky > last:
-                if calibrated:
-                    grid.calibration[oz, int(index["segment"])] = readout.copy()
-                continue
-            if oz >= len(grid.data):
-                raise MrinbError(f"line {oz} of {outer}, but the matrix is {len(grid.data)}")
-            place = (oz, ky + first)
-            grid.data[place] += readout
-            grid.count[place] += 1
-            grid.segment[place] = index["segment"]
-        if grid is None or not grid.count.any():
+            grid = self._add(grid, readout, head["idx"], outer, calibrated)
+        if grid is None or not grid.counts.any():
             raise MrinbError("no imaging readouts in it")
-        for place in np.argwhere(grid.count > 1):
-            grid.data[tuple(place)] /= grid.count[tuple(place)]
+        for at, line in np.argwhere(grid.counts > 1):
+            grid.data[at, line] /= grid.counts[at, line]
         return _filled(grid) if outer == "slice" else grid
+
+    def _add(
+        self, grid: Lines, readout: np.ndarray, index: Any, outer: Outer, calibrated: bool
+    ) -> Lines:
+        ky, at = int(index["kspace_encode_step_1"]), int(index[outer])
+        last = self._last_line()
+        if outer == "slice":
+            grid = _enlarged(grid, at + 1)
+        else:
+            at += self._first("kspace_encoding_step_2", 0, len(grid.data))
+        if at >= len(grid.data):
+            raise MrinbError(f"line {at} of {outer}, but the matrix is {len(grid.data)}")
+        if ky > last:
+            if calibrated:
+                grid.calibration[at, int(index["segment"])] = readout.copy()
+            return grid
+        line = ky + self._first("kspace_encoding_step_1", last, grid.data.shape[1])
+        grid.data[at, line] += readout
+        grid.counts[at, line] += 1
+        grid.segment[at, line] = index["segment"]
+        return grid
 
     def _empty(self, outer: Outer, coils: int) -> Lines:
         stated = self.header.last("slice", 0) + 1 if outer == "slice" else self.header.encoded[2]
@@ -235,15 +238,13 @@ def _enlarged(grid: Lines, slices: int) -> Lines:
     def more(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, np.zeros((lack, *values.shape[1:]), values.dtype)])
 
-    data, count, segment, *rest = grid
-    return Lines(more(data), more(count), more(segment), *rest)
+    return grid._replace(data=more(grid.data), counts=more(grid.counts), segment=more(grid.segment))
 
 
 def _filled(grid: Lines) -> Lines:
     """The grid up to the last slice that has a line."""
-    slices = int(np.flatnonzero(grid.count.any(axis=1))[-1]) + 1
-    data, count, segment, *rest = grid
-    return Lines(data[:slices], count[:slices], segment[:slices], *rest)
+    used = slice(int(np.flatnonzero(grid.counts.any(axis=1))[-1]) + 1)
+    return grid._replace(data=grid.data[used], counts=grid.counts[used], segment=grid.segment[used])
 
 
 @contextmanager

@@ -99,10 +99,11 @@ def target(kspace: np.ndarray, recon: tuple[int, int]) -> np.ndarray:
 
 def crop(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The middle of the last two axes, where they are larger."""
+    where = [slice(None)] * image.ndim
     for axis, size in zip((-2, -1), shape, strict=True):
         start = max((image.shape[axis] - size) // 2, 0)
-        image = image[(..., slice(start, start + size), *[slice(None)] * (-1 - axis))]
-    return image
+        where[axis] = slice(start, start + size)
+    return image[tuple(where)]
 
 
 def acquired(kspace: np.ndarray, axis: int) -> tuple[int, int]:

@@ -33,8 +33,9 @@ def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple
         MrinbError: the file is damaged.
     """
     [want] = wanted
-    subject, _, contrast = path.stem.rpartition("_")
-    turned = contrast.startswith("GRE")
+    subject, _, scan = path.stem.rpartition("_")
+    contrast, repetition = scan[:-2], int(scan[-2:])
+    turned = contrast == "GRE"
     with open_volume(path) as file:
         stored = common.stored(file, "kspace", 4)
         recon = file[TARGET].shape[1:] if TARGET in file else stored.shape[2:]
@@ -46,10 +47,10 @@ def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple
             blocks=_blocks(stored, turned, want.converter.scale),
             padding=_padding(stored, 2 if turned else 3, turned),
             recon=(recon[1], recon[0]) if turned else (recon[0], recon[1]),
-            scan=Scan(vendor="XGY", field_t=0.3, protocol=contrast.rstrip("0123456789")),
-            acquisition=contrast.rstrip("0123456789"),
+            scan=Scan(vendor="XGY", field_t=0.3, protocol=contrast),
+            acquisition=contrast,
             patient=subject,
-            attributes={"repetition": int(contrast[-2:]) if contrast[-2:].isdigit() else 0},
+            attributes={"repetition": repetition},
             stated_max=stale,
         )
         yield want, volume

@@ -58,7 +58,7 @@ def _blocks(lines: Lines, scale: float) -> Iterator[np.ndarray]:
     for number, (data, segment) in enumerate(zip(lines.data, lines.segment, strict=True)):
         references = {e: line for (s, e), line in lines.calibration.items() if s == number}
         corrected = correct(data, segment, references) * np.float32(scale)
-        corrected[lines.count[number] == 0] = 0
+        corrected[lines.counts[number] == 0] = 0
         yield transforms.reverse(corrected.transpose(1, 2, 0)[np.newaxis], -2)
 
 
@@ -69,11 +69,13 @@ def require_every_line(raw: Raw, lines: Lines) -> None:
         MrinbError: a readout cannot be read, slices are missing, or lines of a slice are.
     """
     if lines.cut is not None:
-        raise MrinbError(f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read")
-    slices = len(lines.count)
+        raise MrinbError(
+            f"truncated: readout {lines.cut} of {len(raw.acquisitions)} cannot be read"
+        )
+    slices = len(lines.counts)
     stated = raw.header.last("slice", slices - 1) + 1
-    anywhere = lines.count.any(axis=0)
-    whole = (lines.count[:, anywhere] > 0).all(axis=1)
+    anywhere = lines.counts.any(axis=0)
+    whole = (lines.counts[:, anywhere] > 0).all(axis=1)
     if whole.all():
         return
     raise MrinbError(

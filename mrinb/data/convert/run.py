@@ -69,9 +69,7 @@ def convert(
     sources = find_sources(converters, source, destination)
     tasks, kept = [], 0
     for path in sources:
-        wanted = [
-            Wanted(c, prefix) for c in converters if c.accepts(path) for prefix in c.prefixes
-        ]
+        wanted = [Wanted(c, prefix) for c in converters if c.accepts(path) for prefix in c.prefixes]
         missing = [w for w in wanted if not _is_there(w, path, destination, as_paper)]
         kept += len(wanted) - len(missing)
         if missing:

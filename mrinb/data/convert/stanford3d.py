@@ -44,6 +44,4 @@ def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple
     grid = Grid(lines.data, "zycx", image="z", acquired={"y": extents(lines)["y"]})
     matrix = {"x": recon[0], "y": recon[1], "z": len(lines.data)}
     for want in wanted:
-        view = common.view_of(want.converter, grid.size(want.converter.view.slices))
-        size = (matrix[view.rows], matrix[view.columns])
-        yield want, common.volume(grid, want, scan, "PDFS", path.stem, size)
+        yield want, common.volume(grid, want, scan, "PDFS", path.stem, matrix)

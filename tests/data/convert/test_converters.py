@@ -17,9 +17,7 @@ SIZES = [(12, 10, 8), (11, 9, 7), (10, 11, 8)]
 
 def shortened(name, trim):
     """Converters with a trim that fits a small phantom."""
-    return [
-        c._replace(view=c.view._replace(trim=trim)) if c.view else c for c in named(name)
-    ]
+    return [c._replace(view=c.view._replace(trim=trim)) if c.view else c for c in named(name)]
 
 
 def converted(converters, source, folder, **options):
@@ -172,15 +170,17 @@ def test_skm_tea_echoes_become_volumes(tmp_path, shape, as_paper):
             assert info.patient == "MTR_005"
 
 
-@pytest.mark.parametrize("shape", [(3, 12, 10), (2, 11, 9), (1, 10, 11)])
-def test_m4raw_is_turned_upside_down(tmp_path, shape):
+@pytest.mark.parametrize(
+    ("shape", "contrast"), [((3, 12, 10), "FLAIR"), ((2, 11, 9), "T2"), ((1, 10, 11), "T1")]
+)
+def test_m4raw_is_turned_upside_down(tmp_path, shape, contrast):
     images = forms.phantom(shape)[0].swapaxes(0, 1)
-    source = forms.m4raw(tmp_path / "2022101101_FLAIR02.h5", images, acquired=(1, 8))
+    source = forms.m4raw(tmp_path / f"2022101101_{contrast}02.h5", images, acquired=(1, 8))
     kspace = forms.zero_fill(forms.to_kspace(images, (3,)), 3, 1, 8)
     body = rss(from_kspace(kspace, (3,)), 1)
     [path] = converted(named("m4raw"), source, tmp_path / "out").values()
     info = check(path, body[:, ::-1], padding=(1, 8))
-    assert (info.patient, info.acquisition, info.header.field_t) == ("2022101101", "FLAIR", 0.3)
+    assert (info.patient, info.acquisition, info.header.field_t) == ("2022101101", contrast, 0.3)
 
 
 @pytest.mark.parametrize("shape", [(3, 12, 16), (2, 11, 9), (2, 10, 13)])

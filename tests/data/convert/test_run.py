@@ -206,7 +206,7 @@ def test_sources_of_the_same_name_are_refused(tmp_path):
 
 def test_no_source_says_how_they_are_named(tmp_path):
     brains(tmp_path / "in", 1, contrast="GRE")
-    with pytest.raises(MrinbError, match="T1|T2|FLAIR"):
+    with pytest.raises(MrinbError, match="named like"):
         convert(tmp_path / "in", tmp_path / "out")
     with pytest.raises(MrinbError, match="no such file or folder"):
         convert(tmp_path / "gone", tmp_path / "out")
