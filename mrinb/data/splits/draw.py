@@ -1,7 +1,7 @@
 """Which volumes train, validate and test: the paper's lists, or a draw by subject.
 
-The paper draws 85 % of the volumes where a dataset brings no split (Appendix G.1). Here subjects are
-drawn, and one draw decides for everything that shares them: the views of a scan, echoes,
+The paper draws 85 % of the volumes where a dataset brings no split (Appendix G.1). Here subjects
+are drawn, and one draw decides for everything that shares them: the views of a scan, echoes,
 repetitions, and sister datasets such as M4Raw's gradient echoes.
 """
 
@@ -123,7 +123,7 @@ def seeded(dataset: str, names: Iterable[str], seed: int = 0) -> Split:
     parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for name in here:
         parts[_part(subject(dataset, name) or f"{family}:{name}", seed)].append(name)
-    split = Split(*(tuple(parts[part]) for part in ("train", "val", "test")))
+    split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
     return verified(split, lambda name: subject(dataset, name))
 
 
