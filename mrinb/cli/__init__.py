@@ -92,6 +92,7 @@ def bench(
 
 
 def _mount() -> None:
+    from mrinb.cli.convert import mount
     from mrinb.cli.data import app as data
     from mrinb.cli.plan import claims, plan
     from mrinb.cli.results import app as results
@@ -100,6 +101,7 @@ def _mount() -> None:
     app.command()(claims)
     app.add_typer(data, name="data")
     app.add_typer(results, name="results")
+    mount(data)
 
 
 _mount()

@@ -120,10 +120,18 @@ def _across(folder: Path) -> tuple[list[str], list[str]]:
 
 @app.command("ls")
 def list_files(
-    data_root: Annotated[Path, typer.Argument(help="folder with fastMRI files")],
+    data_root: Annotated[
+        Path | None, typer.Argument(help="folder with fastMRI files; without one, Table 1")
+    ] = None,
 ) -> None:
-    """List which distributions and splits a folder of fastMRI files holds."""
+    """List which distributions and splits a folder of fastMRI files holds, or Table 1."""
     from collections import Counter
+
+    from mrinb.cli.convert import table
+
+    if data_root is None:
+        typer.echo(table())
+        return
 
     from mrinb.compute.context import Context
     from mrinb.data.index import scan
