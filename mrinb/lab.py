@@ -18,10 +18,12 @@ from mrinb.catalogue import EVERY
 from mrinb.comparison import CompareData, pool_name, view_of
 from mrinb.compute import runner
 from mrinb.compute.context import Context
+from mrinb.compute.devices import torch_device
 from mrinb.compute.entry import Entry
 from mrinb.compute.specs import Spec
 from mrinb.compute.store import seed_of
 from mrinb.compute.used import digest, record
+from mrinb.data import provenance
 from mrinb.data.volumes import available, data_spec
 from mrinb.errors import MrinbError, unknown
 from mrinb.labels import ZERO_FILLED
@@ -38,7 +40,7 @@ ALL_MODELS = "all"
 
 COMMON = {
     "profile": "str", "data_root": "str", "store": "str", "device": "str",
-    "seed": "int", "model": "str",
+    "seed": "int", "model": "str", "workers": "int",
 }  # fmt: skip
 """Parameters that every chapter takes, and their types."""
 
@@ -96,14 +98,16 @@ class Lab:
         model = values.get("model", "unet")
         if not (several and model == ALL_MODELS):
             _check_model(model, [*NETWORKS, ALL_MODELS] if several else NETWORKS)
-        for name in ("epochs", "seeds"):
+        for name in ("epochs", "seeds", "workers"):
             if values.get(name, 0) < 0:
                 raise MrinbError(f"parameter {name} = {values[name]}: give 0 or a larger number")
         sizes = sizes.trained(values.get("epochs", 0), values.get("seeds", 0))
+        context = parameters.context(values)
+        torch_device(context.device)
         return cls(
             chapter,
             sizes,
-            parameters.context(values),
+            context,
             values.get("seed", 0),
             model,
             masks.sampling(values.get("acceleration", 4)),
@@ -489,15 +493,16 @@ class Lab:
     def words(self, specs: Sequence[Spec]) -> str:
         """The note of results as one line."""
         note = self.note(specs)
-        kind = "simulated" if note["simulated"] else "real fastMRI"
         seeds = f", seed {note['seeds'][0]}" if note["seeds"] else ""
-        return f"{kind} data, {note['profile']} profile{seeds}, key {note['key']}"
+        left = f", {note['left_out']}" if note["left_out"] else ""
+        return f"{note['data']}, {note['profile']} profile{seeds}, key {note['key']}{left}"
 
     def note(self, specs: Sequence[Spec]) -> dict[str, Any]:
-        """Where results come from: simulated or real, profile, seeds of training and a key."""
+        """Where results come from: whose data, profile, seeds of training and a key."""
         seeds = {seed for spec in specs if (seed := seed_of(spec)) is not None}
         return {
-            "simulated": self.simulated,
+            "data": provenance.provenance(specs, self.context),
+            "left_out": provenance.left_out(specs, self.context),
             "profile": self.profile.name,
             "seeds": sorted(seeds),
             "key": digest(spec.key for spec in specs),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mrinb.compute.context import PUBLISHED, Context, cache_dir
+from mrinb.compute.workers import default_workers
 from mrinb.errors import MrinbError, unknown
 
 TYPES = ("str", "int", "float", "bool")
@@ -103,15 +104,13 @@ def context(values: Mapping[str, Any]) -> Context:
         published=_published(),
         data_root=Path(values["data_root"]).expanduser() if values.get("data_root") else None,
         device=values.get("device", "auto"),
-        workers=int(os.environ.get("MRINB_WORKERS", os.cpu_count() or 1)),
+        workers=values.get("workers") or default_workers(),
         compute=_policy(),
     )
     if values.get("store"):
         context = replace(context, store=Path(values["store"]).expanduser().resolve())
     elif os.environ.get("MRINB_STORE"):
         context = replace(context, store=Path(os.environ["MRINB_STORE"]))
-    if context.device != "auto" and not context.device.startswith(("cpu", "cuda")):
-        raise unknown("device", context.device, ["auto", "cpu", "cuda", "cuda:0"])
     root = context.data_root
     if root is not None:
         if not root.is_dir():

@@ -92,7 +92,7 @@ def runs(lab):
 def test_scores_and_claims_of_real_files(lab, runs):
     assert runs.slices == {"P": 5, "Q": 3, "P+Q": 8}  # no more than the profile's train_slices
     scores = lab.evaluate(runs, on={"P": Pool.of(PD), "Q": Pool.of(PDFS)})
-    assert scores.attrs["note"]["simulated"] is False
+    assert scores.attrs["note"]["data"].startswith("measured data")
     counts = scores[scores["pool"] == "P"].groupby("target").size()
     assert counts.to_dict() == {"P": 5, "Q": 3}  # no more than the profile's test_slices
     for claim in ("shift-is-there", "beats-zero-filled"):  # one seed, one subject of Q
@@ -103,9 +103,9 @@ def test_pictures_are_of_the_commonest_size(lab, runs):
     data = lab.reconstructions(runs, Pool.of(PD, PDFS, T2), slices=3)
     data.check()
     assert [v.target.shape for v in data.views] == [(3, 48, 48), (3, 48, 48), (3, 40, 40)]
-    assert all("real fastMRI data" in v.notes[0] for v in data.views)
+    assert all("measured data" in v.notes[0] for v in data.views)
     panel = lab.panel(runs, PD)
-    assert "real fastMRI data" in figures.note_text(panel.note)
+    assert "measured data" in figures.note_text(panel.note)
 
 
 def test_the_gallery_shows_what_there_is_and_names_the_rest(lab):

@@ -137,27 +137,28 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     """Say in one line where numbers come from.
 
     Args:
-        note: ``simulated``, ``profile``, ``seeds`` and ``key``, as in ``attrs["note"]`` of a table;
-            no seeds where nothing was trained. Where it has ``missing``, these are distributions
-            that the user's files lack; ``embedder`` is the network that measured similarity.
+        note: ``data`` (whose they are, in words), ``profile``, ``seeds`` and ``key``, as in
+            ``attrs["note"]`` of a table; no seeds where nothing was trained. Where it has
+            ``missing``, these are distributions that the user's files lack; ``left_out`` is a word
+            about slices; ``embedder`` is the network that measured similarity.
         names: whether missing distributions are named, which takes room, or only counted.
 
     Raises:
         MrinbError: one of them is missing.
     """
-    for name in ("simulated", "profile", "seeds", "key"):
+    for name in ("data", "profile", "seeds", "key"):
         if name not in note:
             raise MrinbError(
                 f"the note of a figure lacks {name!r}: pass attrs['note'] of its table"
             )
-    kind = "simulated data" if note["simulated"] else "real fastMRI data"
     count = len(note["seeds"])
     listed = ", ".join(map(str, note["seeds"])) if count < 6 else f"{count} of them"
     seeds = f"seed{'s' * (count != 1)} {listed}" if count else ""
     lack = note.get("missing", ())
     missing = f"not in data_root: {', '.join(lack) if names else f'{len(lack)} distributions'}"
     profile, key = f"{note['profile']} profile", f"key {note['key']}"
-    words = (kind, profile, seeds, note.get("embedder", ""), key, missing * bool(lack))
+    more = (note.get("left_out", ""), missing * bool(lack))
+    words = (note["data"], profile, seeds, note.get("embedder", ""), key, *more)
     return " | ".join(filter(None, words))
 
 

@@ -8,7 +8,7 @@ from mrinb.errors import MrinbError
 from mrinb.figures import note_text
 from mrinb.stats import claims
 
-NOTE = {"simulated": True, "profile": "quick", "seeds": [], "key": "a1b2c3d4e5"}
+NOTE = {"data": "simulated data", "profile": "quick", "seeds": [], "key": "a1b2c3d4e5"}
 MEANS = {
     None: (0.70, 0.50), 0.001: (0.78, 0.61), 0.01: (0.80, 0.60), 0.1: (0.75, 0.55),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from mrinb.errors import MrinbError
 from mrinb.labels import ROLES
 from mrinb.stats import bootstrap, lines
 
-NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
+NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 
 
 @pytest.fixture(autouse=True)

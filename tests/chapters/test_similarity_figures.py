@@ -7,7 +7,13 @@ from mrinb.errors import MrinbError
 from mrinb.figures import note_text
 from mrinb.stats import ranks
 
-NOTE = {"simulated": True, "profile": "quick", "seeds": [], "key": "k", "embedder": "some net"}
+NOTE = {
+    "data": "simulated data",
+    "profile": "quick",
+    "seeds": [],
+    "key": "k",
+    "embedder": "some net",
+}
 
 
 def words(fig):

@@ -18,7 +18,7 @@ from mrinb.catalogue import DATASETS, DISTRIBUTIONS
 from mrinb.chapters import forward, separate, setup
 from mrinb.errors import MrinbError
 
-NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
+NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 POOLS = {"P": (0.90, 0.80), "Q": (0.85, 0.92), "P+Q": (0.902, 0.921), "half of P+Q": (0.897, 0.918)}
 SIZES = {"P": 384, "Q": 640, "P+Q": 1024, "half of P+Q": 512, "zero-filled": 0}
 
@@ -313,7 +313,7 @@ def test_words_for_targets_can_be_given():
         (lambda: figures.history(history().iloc[:0]), "empty"),
         (lambda: setup.figures.spectrum({}), "at least one"),
         (lambda: setup.figures.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
-        (lambda: figures.note_text({"simulated": True}), "lacks 'profile'"),
+        (lambda: figures.note_text({"data": "simulated data"}), "lacks 'profile'"),
         (lambda: figures.show(MADE["history"](), " ", NOTE), "alternative text"),
         (lambda: figures.show(figures.history(history()), "losses"), "no note"),
     ],
@@ -452,8 +452,10 @@ def test_bars_table_has_a_row_a_run_and_target():
 
 
 def test_real_data_without_training_is_named_so():
-    note = {**NOTE, "simulated": False, "seeds": []}
-    assert figures.note_text(note) == "real fastMRI data | classroom profile | key a1b2c3d4e5"
+    note = {**NOTE, "data": "measured data of fastMRI", "seeds": []}
+    assert (
+        figures.note_text(note) == "measured data of fastMRI | classroom profile | key a1b2c3d4e5"
+    )
 
 
 def test_table_1_has_every_dataset_and_what_the_book_has_of_it():

@@ -4,7 +4,7 @@ import pandas as pd
 
 TESTS = {"2-fold": 1.72, "4-fold": 3.22, "8-fold": 6.2, "16-fold": 12.4, "3-fold": 2.41}
 TRAINED = ("2-fold", "4-fold", "8-fold", "16-fold", "all four", "3-fold")
-NOTE = {"simulated": True, "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
+NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 
 
 def mean(pool, test):

@@ -23,7 +23,13 @@ def similarities(means, pools=POOLS):
         for shift in ((-0.01, 0.01) if rule else (0.5, 0.5))
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    note = {"simulated": True, "profile": "quick", "seeds": [], "key": "k", "embedder": "net"}
+    note = {
+        "data": "simulated data",
+        "profile": "quick",
+        "seeds": [],
+        "key": "k",
+        "embedder": "net",
+    }
     table.attrs["note"] = note
     return table
 
@@ -48,7 +54,7 @@ def scores(means, pools=POOLS, seeds=3, foreground=None):
         for subject in SUBJECTS
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    note = {"simulated": True, "profile": "quick", "seeds": [0, 1, 2], "key": "s"}
+    note = {"data": "simulated data", "profile": "quick", "seeds": [0, 1, 2], "key": "s"}
     table.attrs["note"] = note
     return table
 
