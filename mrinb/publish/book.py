@@ -36,7 +36,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mrinb.compute.runner import ANNOUNCEMENT
 from mrinb.errors import MrinbError, unknown
 from mrinb.parameters import check
-from mrinb.publish import glossary, links, pages
+from mrinb.publish import first_page, glossary, links, pages
 from mrinb.publish.folding import fold
 from mrinb.publish.html import finish
 from mrinb.publish.output import failed_name, require_place, write_notebook
@@ -385,8 +385,9 @@ def cleaned(notebook: Any) -> Any:
     notebook's metadata, for the book's table of claims.
     """
     from mrinb.stats.claims import VERDICT_MIME  # pandas and scipy: not needed to run a chapter
+    from mrinb.stats.headlines import HEADLINE_MIME
 
-    verdicts = []
+    verdicts, headlines = [], []
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -397,8 +398,10 @@ def cleaned(notebook: Any) -> Any:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
             verdicts.append(output.get("data", {}).pop(VERDICT_MIME, None))
+            headlines.append(output.get("data", {}).pop(HEADLINE_MIME, None))
     fold(notebook)
     notebook.metadata["verdicts"] = [words for words in verdicts if words]
+    notebook.metadata["headlines"] = [sentence for sentence in headlines if sentence]
     return notebook
 
 
@@ -505,7 +508,7 @@ def build(
     stage_sources(root, stage, every)
     env = kernel_environment(root, stage, store, compute)
     _run_all(todo, checked, stage, env, quiet)
-    _write_generated(stage, pages.claims(_verdicts(stage, todo), profile))
+    _write_generated(stage, _gathered(stage, todo, profile))
     links.resolve(stage)
     html = _jupyter_book(stage)
     finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
@@ -547,10 +550,11 @@ def _write_generated(stage: Path, parts: Mapping[str, str]) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-def _verdicts(stage: Path, ran: Iterable[Chapter]) -> dict[str, list[dict[str, Any]]]:
-    """What the verdicts of executed chapters say, by the chapter's name."""
+def _gathered(stage: Path, ran: Iterable[Chapter], profile: str) -> dict[str, str]:
+    """What pages take from executed chapters: verdicts, answers, a comparer."""
     notebooks = {c.name: nbformat.read(stage / "notebooks" / c.path.name, 4) for c in ran}
-    return {name: notebook.metadata.get("verdicts", []) for name, notebook in notebooks.items()}
+    verdicts = {name: notebook.metadata.get("verdicts", []) for name, notebook in notebooks.items()}
+    return {**pages.claims(verdicts, profile), **first_page.parts(notebooks)}
 
 
 def kernel_environment(root: Path, stage: Path, store: Path | None, compute: str) -> dict[str, str]:

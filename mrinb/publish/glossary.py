@@ -40,7 +40,14 @@ WORDS: Mapping[str, str] = {
 }
 """By term, a pattern of the words for it that are linked; common words (*coil*, *key*) are not."""
 PROSE = ("p", "li")
-ELSEWHERE = (".mrinb-widget", ".mrinb-verdict", ".citation", ".toc-tree")
+ELSEWHERE = (
+    ".mrinb-widget",
+    ".mrinb-board",
+    ".mrinb-verdict",
+    ".mrinb-references",
+    ".citation",
+    ".toc-tree",
+)
 """What is no running text."""
 OPAQUE = {"a", "code", "pre", "button", "figure", "table", "details", "script", "style", "summary"}
 """Elements in whose text nothing is linked."""

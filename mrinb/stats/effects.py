@@ -352,6 +352,6 @@ def numbers(effect: Effect) -> str:
     return bounds if effect.kind == "better" else f"{bounds}, margin {effect.margin:.4f}"
 
 
-def signed(value: float) -> str:
-    """A difference with its sign and four decimals."""
-    return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+def signed(value: float, decimals: int = 4) -> str:
+    """A difference with its sign."""
+    return f"{value:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mrinb.stats.effects import signed
 from mrinb.stats.verdicts import Verdict
+
+HEADLINE_MIME = "application/vnd.mrinb.headline+json"
+"""Type of the sentence that a displayed headline leaves in an executed notebook."""
 
 
 class Headline(NamedTuple):
@@ -25,12 +28,15 @@ class Headline(NamedTuple):
         """The mean effect with its interval, and how the parts came out."""
         mean = self.verdict.pooled[0]
         over = "On average " if len(self.verdict.effects) > 2 else ""
-        interval = f"90 % interval {signed(mean.low)} to {signed(mean.high)}"
+        interval = f"90 % interval {_short(mean.low)} to {_short(mean.high)}"
         parts = f"; {self.verdict.parts}" if self.verdict.parts else ""
-        return f"{over}{signed(mean.estimate)} in {self.verdict.measure} ({interval}){parts}."
+        return f"{over}{_short(mean.estimate)} in {self.verdict.measure} ({interval}){parts}."
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.numbers}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {HEADLINE_MIME: self.sentence}  # beside the HTML, for the first page
 
     def _repr_html_(self) -> str:
         return (
@@ -38,6 +44,10 @@ class Headline(NamedTuple):
             f"<strong>{html.escape(self.sentence)}</strong> {html.escape(self.numbers)} "
             f'<a href="#{self.verdict.anchor}">How this was judged</a></p>'
         )
+
+
+def _short(value: float) -> str:
+    return signed(value, 3)
 
 
 def headline(verdict: Verdict, *, holds: str, fails: str, otherwise: str) -> Headline:
