@@ -19,7 +19,7 @@ from mrinb.recipes import RECIPES
 from mrinb.recon import masks, metrics, training
 from mrinb.recon.models import build, full_readout, parameters
 from mrinb.specs import EvalSpec, ModelSpec, TrainSpec
-from mrinb.widgets import scatter
+from mrinb.widgets import scatter_drawing
 
 NAME = "knee/PD-Skyra"
 SPEC = ModelSpec(name="gain", options=(("start", 2),))
@@ -78,8 +78,8 @@ def test_its_options_are_checked_by_its_record(gain):
 
 def test_figures_and_profiles_know_it(gain):
     assert profiles.NETWORKS["gain"] == profiles.network_name("gain") == "Gain"
-    shapes = scatter.shapes(["U-net", "Gain"])
-    assert list(shapes.values()) == [scatter.OUTLINES["o"], scatter.OUTLINES["v"]]
+    shapes = scatter_drawing.shapes(["U-net", "Gain"])
+    assert list(shapes.values()) == [scatter_drawing.OUTLINES["o"], scatter_drawing.OUTLINES["v"]]
     points = pd.DataFrame({"training": ["P"], "model": ["gain"], "size": ["all"], "epoch": [1],
                            "epochs": [1]})  # fmt: skip
     handles = figures._legend(points)
@@ -95,7 +95,7 @@ def test_a_mark_that_no_figure_has_is_refused(gain):
 
 
 def test_every_mark_has_an_outline_and_every_network_a_profile():
-    assert set(scatter.OUTLINES) == set(models.MARKS)
+    assert set(scatter_drawing.OUTLINES) == set(models.MARKS)
     assert len({models.mark(name) for name in models.NETWORKS}) == len(models.NETWORKS)
     for profile in profiles.PROFILES.values():
         assert set(profile.networks) == set(models.NETWORKS)

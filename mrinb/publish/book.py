@@ -92,7 +92,7 @@ def repository(start: Path | None = None) -> Path:
 
 
 def chapters(root: Path) -> list[Chapter]:
-    """The chapters of a book, numbers first, then letters.
+    """The chapters of a book: numbers first, then supplements, then appendices.
 
     Args:
         root: folder that holds ``notebooks/``.
@@ -107,7 +107,13 @@ def chapters(root: Path) -> list[Chapter]:
     ]
     if not found:
         raise MrinbError(f"no chapters in {root / 'notebooks'}: is {root} the book's folder?")
-    return sorted(found, key=lambda c: (not c.number.isdigit(), c.number.zfill(3)))
+    return sorted(found, key=_place)
+
+
+def _place(chapter: Chapter) -> tuple[int, str]:
+    """Chapters, then supplements to them, then appendices."""
+    number = chapter.number
+    return 0 if number.isdigit() else 1 if number.startswith("S") else 2, number.zfill(3)
 
 
 def find_chapter(root: Path, text: str) -> Chapter:

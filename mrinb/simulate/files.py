@@ -50,17 +50,22 @@ def make(
     Raises:
         StoreError: the folder cannot be written to.
     """
+    from threadpoolctl import threadpool_limits
+
     _require_writable(path.parent)  # known before the work, not after
-    volume = acquire.simulate_volume(distribution, subject, spec)
-    if coil == "single":
-        volume = acquire.emulate_single_coil(volume)
-    attributes: dict[str, str | float | bool] = {
-        "acquisition": distribution.acquisition,
-        **_range(volume.target),
-        "patient_id": f"{subject:011d}",
-        "simulated": True,
-        "simulator_spec": _signature(distribution, spec, coil),
-    }
+    signature = _signature(distribution, spec, coil)
+    # As of ``simulate_volume``: the norm and the single coil are sums too.
+    with threadpool_limits(1):
+        volume = acquire.simulate_volume(distribution, subject, spec)
+        if coil == "single":
+            volume = acquire.emulate_single_coil(volume)
+        attributes: dict[str, str | float | bool] = {
+            "acquisition": distribution.acquisition,
+            **_range(volume.target),
+            "patient_id": f"{subject:011d}",
+            "simulated": True,
+            "simulator_spec": signature,
+        }
     write(volume, _header(distribution, volume, subject), attributes, path)
 
 

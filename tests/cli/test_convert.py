@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from mrinb.catalogue import DATASETS
 from mrinb.cli import app
-from mrinb.data.files import check
+from mrinb.data.checks import check
 
 
 def run(*words):

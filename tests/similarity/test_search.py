@@ -15,7 +15,7 @@ from benchmarks import similarity as benchmark
 from mrinb import recipes
 from mrinb.chapters.similarity import experiment
 from mrinb.compute.context import Context
-from mrinb.compute.curation import publish
+from mrinb.compute.publication import publish
 from mrinb.compute.runner import ensure
 from mrinb.compute.store import Store
 from mrinb.data.volumes import Volume

@@ -304,7 +304,7 @@ def test_some_volumes_stop_short_of_the_matrix():
         assert 0 <= matrix.first < matrix.width // 8
         found.add(matrix.first > 0)
         volume = acquire.VolumeArrays(np.zeros(0), np.zeros((1, 64, 64)), matrix, 4)
-        header = files.header(KNEE, volume, subject)
+        header = files._header(KNEE, volume, subject)
         limits = ismrmrd.xsd.CreateFromDocument(header).encoding[0].encodingLimits
         step = limits.kspace_encoding_step_1
         assert matrix.width // 2 - step.center == matrix.first

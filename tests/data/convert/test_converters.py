@@ -8,7 +8,7 @@ import source_forms as forms
 from fastmri.data import SliceDataset
 from ismrmrd import xsd
 
-from mrinb.data import files
+from mrinb.data import checks, files
 from mrinb.data.convert import CONVERTERS, named
 from mrinb.data.convert.run import convert
 
@@ -31,7 +31,7 @@ def converted(converters, source, folder, **options):
 
 def check(path, expected, padding=None, tolerance=2e-5):
     """The file is sound, and its target, its k-space and its range are the expected image's."""
-    info = files.check(path)
+    info = checks.check(path)[0]
     with h5py.File(path) as file:
         target, kspace = file["reconstruction_rss"][()], file["kspace"][()]
         largest = file.attrs["max"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import source_forms as forms
 
-from mrinb.data import files
+from mrinb.data import checks
 from mrinb.data.convert import named, output, run
 from mrinb.errors import MrinbError
 
@@ -74,7 +74,7 @@ def test_a_changed_source_or_option_is_converted_again(tmp_path):
     forms.m4raw(path, forms.phantom((3, 10, 9))[0].swapaxes(0, 1))
     assert convert(source, out, as_paper=True).written == 1
     [made] = (out / "m4raw").iterdir()
-    assert files.check(made).kspace_shape[0] == 3
+    assert checks.check(made)[0].kspace_shape[0] == 3
 
 
 def test_an_interrupted_part_is_replaced(tmp_path):
