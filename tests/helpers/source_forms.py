@@ -64,7 +64,7 @@ def m4raw(path, images, acquired=None, gradient_echo=False, stale_max=123.0):
     return path
 
 
-def prostate(path, images, header, noise=0.0, seed=0):
+def prostate(path, images, header, noise=0.0, leak=0.0, seed=0):
     """``images`` (slices, coils, rows, lines): averages 0 and 2 of odd lines, 1 of even ones."""
     random = np.random.default_rng(seed)
     kspace = to_kspace(images, (2, 3))
@@ -73,6 +73,7 @@ def prostate(path, images, header, noise=0.0, seed=0):
     averages[0, ..., 1::2] = (kspace + error)[..., 1::2]
     averages[2, ..., 1::2] = (kspace - error)[..., 1::2]
     averages[1, ..., ::2] = kspace[..., ::2]
+    averages += np.complex64(leak * np.abs(kspace).max())
     with h5py.File(path, "w") as file:
         file["kspace"] = averages
         file["calibration_data"] = averages[0, ..., :4]

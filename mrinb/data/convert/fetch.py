@@ -94,7 +94,8 @@ def listing(place: Place, match: str = "*") -> list[Remote]:
         raise MrinbError(f"{place.name}: {place.home} gave no list of files ({words})") from None
     chosen = [f for f in found if re.fullmatch(place.wanted, f.name) and fnmatchcase(f.name, match)]
     if not chosen:
-        raise MrinbError(f"{place.name}: none of its {len(found)} files matches {match!r}")
+        names = ", ".join(f.name for f in found[:8]) or "none"
+        raise MrinbError(f"{place.name}: no file of use matches {match!r}; there are {names}")
     for file in chosen:
         if PurePosixPath(file.name).name != file.name or file.name.startswith("."):
             raise MrinbError(f"{place.name}: its list has a file named {file.name!r}: not fetched")

@@ -140,11 +140,13 @@ class Raw:
             at += self._first("kspace_encoding_step_2", 0, len(grid.data))
         if at >= len(grid.data):
             raise MrinbError(f"line {at} of {outer}, but the matrix is {len(grid.data)}")
-        if ky > last:
+        if ky > last and outer == "slice":
             if calibrated:
                 grid.calibration[at, int(index["segment"])] = readout.copy()
             return grid
         line = ky + self._first("kspace_encoding_step_1", last, grid.data.shape[1])
+        if line >= grid.data.shape[1]:
+            raise MrinbError(f"line {line} of phase encoding in a matrix of {grid.data.shape[1]}")
         grid.data[at, line] += readout
         grid.counts[at, line] += 1
         grid.segment[at, line] = index["segment"]

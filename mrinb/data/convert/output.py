@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from tqdm.auto import tqdm
 
 from mrinb.data import files
 from mrinb.data.convert import kspace as transforms
@@ -92,13 +93,14 @@ def is_done(path: Path, mark: str) -> bool:
         return False
 
 
-def write(volume: Volume, path: Path, mark: str) -> None:
+def write(volume: Volume, path: Path, mark: str, progress: bool = False) -> None:
     """Write a volume slice by slice; the file appears whole or not at all.
 
     Args:
         volume: the volume; its blocks are used up.
         path: the file; an older one is replaced.
         mark: its ``signature``.
+        progress: show a progress bar of slices where it takes more than five seconds.
 
     Raises:
         CannotWrite: the folder cannot be written to, or the disk is full.
@@ -110,7 +112,7 @@ def write(volume: Volume, path: Path, mark: str) -> None:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = h5py.File(temporary, "w", libver=("v110", "v110"))
-        _fill(file, volume, path)
+        _fill(file, volume, path, progress)
         with _writing(path):
             _describe(file, volume, mark)
             file.close()
@@ -132,13 +134,16 @@ def _writing(path: Path) -> Iterator[None]:
         raise CannotWrite(f"{path}: cannot be written ({words})") from None
 
 
-def _fill(file: h5py.File, volume: Volume, path: Path) -> None:
+def _fill(file: h5py.File, volume: Volume, path: Path, progress: bool) -> None:
     slices, _, height, width = volume.shape
     recon = (min(volume.recon[0], height), min(volume.recon[1], width))
     with _writing(path):
         kspace = file.create_dataset(files.KSPACE, volume.shape, np.complex64)
         target = file.create_dataset(files.TARGET, (slices, *recon), np.float32)
     done = 0
+    bar = tqdm(
+        total=slices, desc=path.name, unit="slice", delay=5, leave=False, disable=not progress
+    )
     for block in volume.blocks:
         images = transforms.target(block, recon)
         if not np.isfinite(images).all():
@@ -147,6 +152,8 @@ def _fill(file: h5py.File, volume: Volume, path: Path) -> None:
             kspace[done : done + len(block)] = block
             target[done : done + len(block)] = images
         done += len(block)
+        bar.update(len(block))
+    bar.close()
     if done != slices:
         raise MrinbError(f"{done} slices where {slices} were announced")
 

@@ -44,7 +44,7 @@ _ALL = (
     Place("fastmri_prostate_T2", "form", _NYU, _NYU_TERMS, "312 volumes"),
     Place(
         "m4raw", "open", "doi.org/10.5281/zenodo.8056074", "CC BY 4.0", "see the list",
-        "zenodo", "8056074", r".*\.zip", _UNPACK,
+        "zenodo", "8056074", r"(?i:(?!.*(gre|motion)).*\.zip)", _UNPACK,
     ),
     Place(
         "m4raw_gre", "open", "doi.org/10.5281/zenodo.8056074", "CC BY 4.0", "see the list",

@@ -17,6 +17,9 @@ from mrinb.errors import MrinbError
 
 _TARGET = (320, 320)
 
+_NOTHING = 1e-4
+"""Share of an average's power below which its odd or even lines count as not acquired."""
+
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:
     """Read ``file_prostate_AXT2_<number>.h5``.
@@ -48,8 +51,8 @@ def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple
             padding=(left, left + lines),
             recon=_TARGET,
             scan=header.scan,
-            acquisition=str(file.attrs.get("acquisition", "AXT2")),
-            patient=str(patient),
+            acquisition="AXT2",
+            patient=patient.decode() if isinstance(patient, bytes) else str(patient),
             attributes={"averages": stored.shape[0]},
         )
         yield want, volume
@@ -71,8 +74,25 @@ def _place(header: RawHeader, stored: h5py.Dataset) -> tuple[int, int]:
 def _blocks(stored: h5py.Dataset, left: int, width: int, scale: float) -> Iterator[np.ndarray]:
     for number in range(stored.shape[1]):
         averages = stored[:, number].astype(np.complex64)
-        lines = averages.any(axis=(1, 2)).sum(axis=0)
+        held = _held(averages)
+        averages *= held[:, np.newaxis, np.newaxis]
+        lines = held.sum(axis=0)
         whole = np.zeros((1, *averages.shape[1:3], width), np.complex64)
         whole[0, ..., left : left + averages.shape[-1]] = averages.sum(axis=0)
         whole[0, ..., left : left + averages.shape[-1]] *= np.float32(scale) / np.maximum(lines, 1)
         yield whole
+
+
+def _held(averages: np.ndarray) -> np.ndarray:
+    """Which lines each average acquired: the odd or the even ones, or both.
+
+    Args:
+        averages: complex (averages, coils, readout, lines) of one slice.
+
+    Returns:
+        bool (averages, lines).
+    """
+    power = np.square(np.abs(averages)).sum(axis=(1, 2))
+    parity = np.arange(power.shape[1]) % 2
+    sums = np.stack([power[:, parity == p].sum(axis=1) for p in (0, 1)], axis=1)
+    return (sums > _NOTHING * sums.max(axis=1, keepdims=True))[:, parity]

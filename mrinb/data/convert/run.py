@@ -40,6 +40,7 @@ class _Task(NamedTuple):
     wanted: list[Wanted]
     destination: Path
     as_paper: bool
+    progress: bool
 
 
 def convert(
@@ -73,7 +74,7 @@ def convert(
         missing = [w for w in wanted if not _is_there(w, path, destination, as_paper)]
         kept += len(wanted) - len(missing)
         if missing:
-            tasks.append(_Task(path, missing, destination, as_paper))
+            tasks.append(_Task(path, missing, destination, as_paper, progress and workers == 1))
     written, problems = 0, []
     results = _run(tasks, workers)
     for count, problem in tqdm(
@@ -137,7 +138,7 @@ def _one(task: _Task) -> tuple[int, str]:
         read = reader(task.wanted[0].converter)
         for wanted, volume in read(task.source, task.wanted, task.as_paper):
             mark = signature(task.source, wanted.converter.slug, task.as_paper)
-            write(volume, wanted.path(task.source, task.destination), mark)
+            write(volume, wanted.path(task.source, task.destination), mark, task.progress)
             written += 1
     except CannotWrite:
         raise

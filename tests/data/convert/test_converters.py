@@ -209,14 +209,15 @@ def test_m4raw_gradient_echo_as_the_paper_keeps_its_max(tmp_path):
     assert files.read_info(path).max_value == 77.0
 
 
+@pytest.mark.parametrize("leak", [0.0, 1e-6])
 @pytest.mark.parametrize("shape", [(2, 12, 9), (3, 11, 10)])
-def test_prostate_averages_are_combined(tmp_path, shape):
+def test_prostate_averages_are_combined(tmp_path, shape, leak):
     images = forms.phantom(shape)[0].swapaxes(0, 1)
     rows, lines = shape[1:]
     limits = {"kspace_encoding_step_1": (lines - 1, 5)}
     header = forms.xml((rows, 14, 1), limits=limits, systemModel="Vida")
     source = tmp_path / "file_prostate_AXT2_0004.h5"
-    forms.prostate(source, images, header, noise=0.3)
+    forms.prostate(source, images, header, noise=0.3, leak=leak)
     kspace = np.zeros((*images.shape[:3], 14), complex)
     kspace[..., 2 : 2 + lines] = forms.to_kspace(images, (2, 3))  # the errors cancel
     body = rss(from_kspace(kspace, (2, 3)), 1)

@@ -304,3 +304,15 @@ def test_the_command_asks_first(tmp_path, server, monkeypatch):
     done = CliRunner().invoke(app, [*call, "--yes"])
     assert done.exit_code == 0
     assert "1 files fetched, 0 were there" in done.output
+
+
+def test_archives_of_m4raw_that_are_of_use(server, monkeypatch):
+    monkeypatch.setitem(fetch.HOMES, "zenodo", server.home)
+    names = ["M4Raw_multicoil_train.zip", "M4Raw_GRE.zip", "M4Raw_motion.zip", "README.md"]
+    entry = '{"key": "%s", "size": 1, "checksum": "md5:a", "links": {"self": "http://127.0.0.1/"}}'
+    listed = ", ".join(entry % name for name in names)
+    server.files["/8056074"] = f'{{"files": [{listed}]}}'.encode()
+    assert [f.name for f in fetch.listing(places.offer("m4raw"))] == names[:1]
+    assert [f.name for f in fetch.listing(places.offer("m4raw_gre"))] == names[1:2]
+    with pytest.raises(MrinbError, match=r"no file of use matches 'x\*'; there are M4Raw_multi"):
+        fetch.listing(places.offer("m4raw"), "x*")

@@ -29,7 +29,7 @@ def test_a_stopped_conversion_goes_on(tmp_path, monkeypatch):
     source, out = brains(tmp_path / "in", 4), tmp_path / "out"
     real, calls = output.write, []
 
-    def stopped(volume, path, mark):
+    def stopped(volume, path, mark, progress):
         if len(calls) == 2:
             next(volume.blocks)
             raise KeyboardInterrupt
