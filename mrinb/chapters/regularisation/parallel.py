@@ -21,7 +21,7 @@ from mrinb.specs import DataSpec, EvalSpec
 PARALLEL_WEIGHTS = (0.001, 0.003, 0.01, 0.03)
 """Weights that validation data choose from."""
 PARALLEL_ITERATIONS = 50
-"""Validation scores are those of 100 within 0.001: several coils leave less to iterate for."""
+"""Validation SSIM is that of 100 within 0.002: several coils leave less to iterate for."""
 
 
 def parallel_imaging(
