@@ -82,7 +82,7 @@ def test_figures_and_profiles_know_it(gain):
     assert list(shapes.values()) == [scatter_drawing.OUTLINES["o"], scatter_drawing.OUTLINES["v"]]
     points = pd.DataFrame({"training": ["P"], "model": ["gain"], "size": ["all"], "epoch": [1],
                            "epochs": [1]})  # fmt: skip
-    handles = figures._legend(points)
+    handles = figures._legend(points, stacked=False)
     assert ("Gain", "v") in {(h.get_label(), h.get_marker()) for h in handles}
     profile = TINY._replace(networks={**TINY.networks, "gain": Network(SPEC.options, 3, 1)})
     assert profile.trained(epochs=5).networks["gain"].epochs == 5

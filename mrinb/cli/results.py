@@ -30,6 +30,9 @@ StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="results store; default the user's own", callback=_there),
 ]
+GrowingOption = Annotated[
+    Path | None, typer.Option("--store", help="results store, made if need be; default your own")
+]
 FolderArgument = Annotated[
     Path | None,
     typer.Argument(help="a results store; default the published one", callback=_there),
@@ -175,7 +178,7 @@ def export(
 @app.command("import")
 def import_results(
     files: Annotated[list[Path], typer.Argument(help="files that export wrote")],
-    store: StoreOption = None,
+    store: GrowingOption = None,
     keep_own: Annotated[
         bool, typer.Option("--keep-own", help="keep your results where a file has other values")
     ] = False,

@@ -25,7 +25,7 @@ def test_convert_writes_files_that_check_and_goes_on(tmp_path):
     done = run("convert", "m4raw", source, tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert "2 volumes written, 0 were there" in done.output
-    assert check(tmp_path / "out" / "m4raw" / "a_T201.h5").acquisition == "T2"
+    assert check(tmp_path / "out" / "m4raw" / "a_T201.h5")[0].acquisition == "T2"
     assert (
         "0 volumes written, 2 were there"
         in run("convert", "M4Raw", source, tmp_path / "out").output

@@ -8,10 +8,12 @@ import pytest
 from synthetic import write
 
 from mrinb.compute.context import Context
+from mrinb.compute.runner import ensure
 from mrinb.data import checks, files, index, listing, memory, volumes
 from mrinb.data.provenance import left_out, origins, provenance
 from mrinb.errors import MrinbError
 from mrinb.profiles import PROFILES
+from mrinb.recipes import RECIPES
 from mrinb.specs import EvalSpec, ModelSpec, TrainSpec
 
 SHAPE, RECON = (2, 1, 8, 6), (4, 4)
@@ -167,8 +169,8 @@ def test_simulated_files_given_as_data_root_say_so(tmp_path):
     made = Context(store=tmp_path / "store", cache=tmp_path / "cache")
     tiny = PROFILES["quick"]._replace(name="tiny", size=16, coils=2, subjects=(1, 1, 1), slices=2)
     wanted = [volumes.data_spec(PD, split, tiny, made) for split in ("train", "val", "test")]
-    volumes.prepare(wanted, made, progress=False)
-    root = volumes.folder(wanted[0], made).parent
+    ensure(wanted, made, RECIPES)
+    root = volumes.files_of(wanted[0], made)[0].parent.parent
     found = replace(made, data_root=root)
     assert provenance(specs(found), found) == "simulated data"
     assert all(not listing.find(PD, s, found, root)[0].problem for s in ("train", "val", "test"))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks import similarity as benchmark
 from mrinb import recipes
 from mrinb.chapters.similarity import experiment
+from mrinb.compute import packs
 from mrinb.compute.context import Context
 from mrinb.compute.publication import publish
 from mrinb.compute.runner import ensure
@@ -221,10 +222,10 @@ def test_similarities_are_published_and_features_are_not(lab, table, tmp_path):
     again = experiment.similarities(idle, POOLS, on=Pool.of(PDFS))
     pd.testing.assert_frame_equal(again, table)
     publish("D", "tiny", Store(lab.context.store), tmp_path / "published", recipes.RECIPES)
-    kinds = {p.parent.parent.parent.name for p in (tmp_path / "published").rglob("entry.json")}
-    assert kinds == {"similarity"}
-    files = {p.name for p in (tmp_path / "published" / "similarity").rglob("*.*")}
-    assert files == {"arrays.npz", "entry.json"}
+    (folder,) = packs.folders(tmp_path / "published")
+    found = list(packs.open_pack(folder).entries())
+    assert {entry.kind for entry in found} == {"similarity"}
+    assert {name for entry in found for name in entry.files} == {"arrays.npz"}
     fresh = Context(
         store=tmp_path / "fresh", published=(tmp_path / "published",), cache=tmp_path / "none",
         compute="never",

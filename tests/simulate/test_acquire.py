@@ -447,14 +447,15 @@ def test_pixels_change_only_with_a_version(name):
 FULL = """
 import resource, sys
 from pathlib import Path
-from mrinb.simulate import acquire
+from mrinb.simulate import acquire, files
+from mrinb.simulate.subjects import subject_id
 from mrinb.specs import SimulatorSpec
 from mrinb import catalogue
 found = catalogue.distribution("knee/PD-Skyra")
 spec = SimulatorSpec(size=16, coils=2, subjects=1, slices=2, versions=acquire.versions(found))
-volume = acquire.simulate_volume(found, acquire.subject_id(found, "train", 0), spec)
+volume = acquire.simulate_volume(found, subject_id(found, "train", 0), spec)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-acquire.write(volume, Path(sys.argv[1]) / "a.h5")
+files.write(volume, b"", {}, Path(sys.argv[1]) / "a.h5")
 """
 
 
@@ -467,7 +468,7 @@ def test_a_full_disk_is_told_in_the_systems_words(tmp_path):
     )  # fmt: skip
     last = done.stderr.strip().splitlines()[-1]
     assert last == (
-        f"mrinb.errors.MrinbError: {tmp_path / 'cache'}: cannot write simulated data "
+        f"mrinb.compute.leases.StoreError: {tmp_path / 'cache'}: cannot write simulated data "
         "(File too large); choose another cache folder"
     )
     assert list((tmp_path / "cache").iterdir()) == []
