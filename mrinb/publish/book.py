@@ -367,7 +367,7 @@ def execute(
     return out
 
 
-_OURS = ("MrinbError", "StoreError", "UnreachableError")
+_OURS = ("CannotWrite", "MrinbError", "StoreError", "UnreachableError")
 """Errors whose words are meant for the user: ``MrinbError`` and its subclasses."""
 
 
