@@ -36,7 +36,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mrinb.compute.runner import ANNOUNCEMENT
 from mrinb.errors import MrinbError, unknown
 from mrinb.parameters import check
-from mrinb.publish import first_page, glossary, links, pages
+from mrinb.publish import first_page, glossary, links, numbering, pages
 from mrinb.publish.folding import fold
 from mrinb.publish.html import finish
 from mrinb.publish.output import failed_name, require_place, write_notebook
@@ -367,7 +367,7 @@ def execute(
     return out
 
 
-_OURS = ("MrinbError", "StoreError", "UnreachableError")
+_OURS = ("CannotWrite", "MrinbError", "StoreError", "UnreachableError")
 """Errors whose words are meant for the user: ``MrinbError`` and its subclasses."""
 
 
@@ -518,6 +518,7 @@ def build(
     links.resolve(stage)
     html = _jupyter_book(stage)
     finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
+    numbering.number(html)
     glossary.explain(html)
     final = out / "_build" / "html"
     shutil.rmtree(final, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import secrets
@@ -151,7 +152,9 @@ def write(
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file:
+        # Made in memory: where a disk is full, HDF5 can take the whole process with it.
+        made = io.BytesIO()
+        with h5py.File(made, "w", libver=("v110", "v110"), track_order=False) as file:
             options = {"track_times": False}
             file.create_dataset("ismrmrd_header", data=np.bytes_(xml), **options)
             file.create_dataset("kspace", data=volume.kspace, **options)
@@ -161,8 +164,9 @@ def write(
                 file.create_dataset("reconstruction_esc", data=esc, **options)
             for name, value in sorted(attributes.items()):
                 file.attrs[name] = value
+        temporary.write_bytes(made.getbuffer())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # the latter where HDF5 closes a file
+    except OSError as error:
         raise _cannot_write(path.parent, error) from None
     finally:
         with contextlib.suppress(OSError):
@@ -178,7 +182,7 @@ def _require_writable(folder: Path) -> None:
         raise _cannot_write(folder, PermissionError(13, "Permission denied"))
 
 
-def _cannot_write(folder: Path, error: OSError | RuntimeError) -> StoreError:
+def _cannot_write(folder: Path, error: OSError) -> StoreError:
     return StoreError(
         f"{folder}: cannot write simulated data ({reason(error)}); choose another cache folder"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mrinb.errors import MrinbError
-from mrinb.labels import ZERO_FILLED
+from mrinb.labels import L1_WAVELET, ZERO_FILLED
 from mrinb.stats.rules import METRICS
 
 """The pool of rows that no training made; their seed is -1 and they pair with every seed."""
@@ -54,7 +54,8 @@ def clean(
 
 
 def every_network(scores: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The rows of every shift and model, zero-filled rows with each model."""
+    """The rows of every shift and network, zero-filled rows with each network."""
+    scores = scores[scores["pool"] != L1_WAVELET]
     for shift in scores["shift"].unique():
         rows = scores[scores["shift"] == shift]
         zero = rows["pool"] == ZERO_FILLED

@@ -466,9 +466,9 @@ def test_a_full_disk_is_told_in_the_systems_words(tmp_path):
         capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )  # fmt: skip
-    last = done.stderr.strip().splitlines()[-1]
-    assert last == (
+    # HDF5 may add lines of its own when it lets the file go.
+    assert (
         f"mrinb.compute.leases.StoreError: {tmp_path / 'cache'}: cannot write simulated data "
         "(File too large); choose another cache folder"
-    )
+    ) in done.stderr.splitlines()
     assert list((tmp_path / "cache").iterdir()) == []

@@ -13,6 +13,7 @@ from mrinb.chapters.regularisation.experiment import (
     spread,
     track,
 )
+from mrinb.chapters.regularisation.parallel import beside, parallel_imaging
 from mrinb.chapters.regularisation.runs import (
     panel,
     scores,
@@ -22,6 +23,7 @@ __all__ = [
     "PRINTED",
     "WEIGHTS",
     "at_edge",
+    "beside",
     "beside_paper",
     "best",
     "figures",
@@ -29,6 +31,7 @@ __all__ = [
     "label",
     "means",
     "panel",
+    "parallel_imaging",
     "scores",
     "spread",
     "track",

@@ -102,3 +102,17 @@ def choose_weights(
 
 def _spec(lab: Lab, data: DataSpec, weight: float, iterations: int) -> EvalSpec:
     return lab.eval_spec(None, data, method=l1_wavelet.spec(weight, iterations))
+
+
+def beside(
+    lab: Lab, scores: pd.DataFrame, on: Shift | Mapping[str, Pool], wanted: bool = True
+) -> pd.DataFrame:
+    """A score table with the rows of ``parallel_imaging``, for figures.
+
+    Args:
+        lab: the chapter's lab.
+        scores: table of ``lab.evaluate`` on the same pools.
+        on: those pools; a shift stands for its P and Q.
+        wanted: whether they are to be there.
+    """
+    return lab.join([scores, parallel_imaging(lab, on)]) if wanted else scores

@@ -11,10 +11,9 @@ from mrinb.chapters.regularisation.experiment import label
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.lab import Lab
-from mrinb.labels import ZERO_FILLED
+from mrinb.labels import L1_WAVELET, ZERO_FILLED
 from mrinb.pools import Pool
-from mrinb.recon.models import METHOD_VERSIONS
-from mrinb.recon.models.l1_wavelet import NAME as L1_WAVELET
+from mrinb.recon.models import l1_wavelet
 from mrinb.runs import Panel, labelled
 from mrinb.specs import Coil, DataSpec, ModelSpec, Split
 
@@ -53,7 +52,7 @@ def scores(
         for d in pool.distributions
     }
     specs = {
-        (target, d, weight): lab.eval_spec(None, data, method=_l1(weight, iterations))
+        (target, d, weight): lab.eval_spec(None, data, method=_l1(weight, iterations, coil))
         for (target, d), data in tests.items()
         for weight in (None, *weights)
     }
@@ -85,7 +84,7 @@ def panel(
     data = _images(lab, distribution, "test", coil, slices)
     reference = lab.exhibit("reference", data, slices=1)
     pictures = [
-        lab.exhibit("reconstruction", data, method=_l1(weight, iterations), slices=1)
+        lab.exhibit("reconstruction", data, method=_l1(weight, iterations, coil), slices=1)
         for weight in weights
     ]
     first, *rest = lab.show([reference, *pictures])
@@ -109,9 +108,6 @@ def _images(lab: Lab, distribution: str, split: Split, coil: Coil, slices: int |
     )
 
 
-def _l1(weight: float | None, iterations: int) -> ModelSpec | None:
+def _l1(weight: float | None, iterations: int, coil: Coil) -> ModelSpec | None:
     """l1-wavelet least squares of one weight; None for zero-filled images."""
-    if weight is None:
-        return None
-    options = {"iterations": iterations, "version": METHOD_VERSIONS[L1_WAVELET], "weight": weight}
-    return ModelSpec(name=L1_WAVELET, options=tuple(sorted(options.items())))
+    return None if weight is None else l1_wavelet.spec(weight, iterations, coil)

@@ -17,7 +17,16 @@ from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import note_text
 from mrinb.lab import ALL_MODELS, Lab
-from mrinb.labels import BASELINE, BOTH, DIVERSE, SAME_SIZE, SCORES, ZERO_FILLED
+from mrinb.labels import (
+    BASELINE,
+    BOTH,
+    DIVERSE,
+    L1_WAVELET,
+    SAME_SIZE,
+    SCORES,
+    TRAININGS,
+    ZERO_FILLED,
+)
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, network_name
 from mrinb.runs import Best, Runs, joined_note
@@ -196,6 +205,27 @@ def singles(lab: Lab, study: Study) -> pd.DataFrame:
     )
     table.attrs["note"] = joined_note(found.values())
     return table
+
+
+def beside_parallel(scores: pd.DataFrame, parallel: pd.DataFrame) -> pd.DataFrame:
+    """Mean SSIM on Q of the full training sets, of zero-filled images and of parallel imaging.
+
+    Args:
+        scores: tables of ``study``, joined; rows of ``SELECTOR`` and the last epoch are taken.
+        parallel: tables of ``regularisation.parallel_imaging`` on the same shifts, joined.
+
+    Returns:
+        Text, one row a shift and one column a method.
+    """
+    full = scores["size"] == FULL
+    rows = scores[(scores["target"] == "Q") & (scores["model"] == SELECTOR) & full]
+    last = rows.groupby("shift")["epoch"].transform("max")
+    zero = scores[(scores["target"] == "Q") & (scores["pool"] == ZERO_FILLED)]
+    known = parallel[parallel["target"] == "Q"]
+    every = pd.concat([zero, rows[rows["epoch"] == last], known])
+    means = every.groupby(["shift", "pool"], sort=False)["ssim"].mean().unstack("pool")
+    shown = means[[p for p in (ZERO_FILLED, *TRAININGS, L1_WAVELET) if p in means]]
+    return shown.map("{:.3f}".format).reset_index()
 
 
 def rival(study: Study, metric: str) -> pd.DataFrame:
