@@ -1,4 +1,4 @@
-"""How chapters are read: what the first screen shows, folded code, terms, the first page, claims."""
+"""How chapters are read: the first screen, folded code, terms, the first page, the scoreboard."""
 
 import re
 
