@@ -78,7 +78,7 @@ def test_explanations_fit_the_window(open_page, width):
     for name in (PAGES[0], CHAPTERS[1]):
         page = open_page(name, viewport={"width": width, "height": 844}).page
         terms = page.locator("article .mrinb-term")
-        assert terms.count() > 1
+        assert terms.count()
         for index in range(terms.count()):
             term = terms.nth(index)
             term.focus()
