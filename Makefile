@@ -53,8 +53,9 @@ lint: $(READY)  ## check style, types, imports, notebooks, workflows, size of th
 # The tests of the pages drive the system's Chromium.
 .PHONY: chromium
 chromium:
-	@command -v $${CHROMIUM:-chromium} chromium-browser google-chrome >/dev/null || { \
-	  echo "the tests of the pages need Chromium: apt-get install chromium, or set CHROMIUM" >&2; exit 2; }
+	@if [ -n "$$CHROMIUM" ]; then set -- "$$CHROMIUM"; else set -- chromium chromium-browser google-chrome; fi; \
+	for name; do command -v "$$name" >/dev/null && exit; done; \
+	echo "the tests of the pages need Chromium: apt-get install chromium, or set CHROMIUM" >&2; exit 2
 
 # COUNT spoiled files, each read right or refused in one line.
 COUNT ?= 50000

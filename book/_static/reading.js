@@ -22,7 +22,13 @@ document.addEventListener("DOMContentLoaded", () => {
     title.after(button);
   }
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") document.activeElement?.closest(".mrinb-term")?.classList.add("mrinb-quiet");
+    if (event.key !== "Escape") return;
+    for (const term of document.querySelectorAll(".mrinb-term:is(:hover, :focus)")) term.classList.add("mrinb-quiet");
   });
-  document.addEventListener("focusout", (event) => event.target.closest?.(".mrinb-term")?.classList.remove("mrinb-quiet"));
+  const left = ({ target, relatedTarget }) => {
+    const term = target.closest?.(".mrinb-term");
+    if (term && !term.contains(relatedTarget)) term.classList.remove("mrinb-quiet");
+  };
+  document.addEventListener("focusout", left);
+  document.addEventListener("pointerout", left);
 });

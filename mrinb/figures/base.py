@@ -316,7 +316,7 @@ def show(
 
 def _for_phones(draw: Callable[[], Figure] | None, words: str) -> str:
     """In the book, what its pages show on phones: a file beside them that only phones load."""
-    folder, address = (os.environ.get(f"MRINB_SIDECAR_{name}") for name in ("DIR", "URL"))
+    folder, address = os.environ.get("MRINB_SIDECAR_DIR"), os.environ.get("MRINB_SIDECAR_URL")
     if draw is None or not folder or not address:
         return ""
     fig = draw()

@@ -26,7 +26,7 @@ def answers(notebooks: Mapping[str, Any]) -> str:
         notebooks: the executed chapters by name.
     """
     lines = [
-        f"- [{_title(notebook)}](../../notebooks/{name}.ipynb): {' '.join(sentences)}\n"
+        f"- [{_title(notebook)}](../notebooks/{name}.ipynb): {' '.join(sentences)}\n"
         for name, notebook in notebooks.items()
         if (sentences := dict.fromkeys(notebook.metadata.get("headlines", [])))
     ]

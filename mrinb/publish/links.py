@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+ANCHORED = re.compile(r"\[([^\[\]]+)\]\(((?:\.\./book/)?\w+)\.md#([\w-]+)\)")
+"""A link to a place on a page of prose."""
 CITATION = re.compile(r"\[([^\[\]]+)\]\(((?:\.\./book/)?references)\.md#([\w-]+)\)")
 PICTURE = re.compile(r"^!\[[^\]]*\]\(pictures/[^)]*\)\n*", re.M)
 
@@ -25,12 +27,12 @@ def drop_picture(notebook: Any) -> None:
 
 
 def resolve(stage: Path) -> None:
-    """Let citations in staged pages lead to their entries, whose anchors Sphinx does not know.
+    """Let links in staged pages lead to anchors that Sphinx does not know: entries, named places.
 
     Args:
         stage: folder of the staged sources.
     """
     for path in (*stage.glob("book/*.md"), *stage.glob("notebooks/*.ipynb")):
         # Single quotes stand in a notebook's JSON as they are.
-        made = CITATION.sub(r"<a href='\2.html#\3'>\1</a>", path.read_text(encoding="utf-8"))
+        made = ANCHORED.sub(r"<a href='\2.html#\3'>\1</a>", path.read_text(encoding="utf-8"))
         path.write_text(made, encoding="utf-8")

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,7 @@ def root(tmp_path):
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "book" / "index.md").write_text(
         "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "```{include} _generated/answers.md\n```\n```{include} _generated/comparer.md\n```\n"
         "```{include} _generated/scoreboard_small.md\n```\n"
         "```{include} _generated/scoreboard.md\n```\n"
     )
@@ -290,7 +292,9 @@ def test_a_book_is_built(root, tmp_path):
         "pooled=[dict(metric='ssim', estimate=0.1, low=0.05, high=0.2, margin=0.005, "
         "verdict='holds')] * 2)\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
-        "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))"
+        "    display(claims.Verdict('shift-is-there', 'holds', 0, (0, 0), 0, {}, 3, 8, 'n', ()))\n"
+        "from mrinb.stats.headlines import HEADLINE_MIME\n"
+        "display({HEADLINE_MIME: 'It is so.', 'text/plain': 'It is so.'}, raw=True)"
     )
     standin.write(root, "A_one_more_thing", "A Something", verdict)
     (root / "book" / "index.md").write_text(
@@ -316,6 +320,7 @@ def test_a_book_is_built(root, tmp_path):
         and "a &lt; b_c_d." in index
     )
     assert 'href="../notebooks/A_one_more_thing.html#claim-c-0"' in index
+    assert re.search(r'href="../notebooks/A_one_more_thing.html">.*A Something.*: It is so', index)
     assert index.count('<div class="mrinb-board">') == 2
     assert "vnd.mrinb" not in (html / "notebooks" / "A_one_more_thing.html").read_text()
     assert [p.name for p in (out / "_build").iterdir()] == ["html"]

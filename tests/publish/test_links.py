@@ -77,14 +77,14 @@ def test_a_notebook_begins_with_a_small_picture_that_goes_when_it_has_run(path):
     assert [c.source for c in notebook.cells[1:]] == before[1:]
 
 
-def test_citations_lead_to_anchors_in_pages_and_notebooks(tmp_path):
+def test_links_lead_to_anchors_in_pages_and_notebooks(tmp_path):
     (tmp_path / "book").mkdir()
     (tmp_path / "notebooks").mkdir()
     link = "[Lin and Heckel (2024)](../book/references.md#lin2024robustness)"
     cell = nbformat.v4.new_markdown_cell(f'see {link} and "this"')
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "1.ipynb")
     page = tmp_path / "book" / "a.md"
-    page.write_text("[Wang et al., 2004](references.md#wang2004ssim), [b](c.md)")
+    page.write_text("[Wang et al., 2004](references.md#wang2004ssim), [b](c.md), [d](e.md#f)")
     links.resolve(tmp_path)
     (made,) = nbformat.read(tmp_path / "notebooks" / "1.ipynb", as_version=4).cells
     assert made.source == (
@@ -92,7 +92,8 @@ def test_citations_lead_to_anchors_in_pages_and_notebooks(tmp_path):
         'and "this"'
     )
     assert page.read_text() == (
-        "<a href='references.html#wang2004ssim'>Wang et al., 2004</a>, [b](c.md)"
+        "<a href='references.html#wang2004ssim'>Wang et al., 2004</a>, [b](c.md), "
+        "<a href='e.html#f'>d</a>"
     )
 
 
