@@ -17,6 +17,7 @@ from mrinb.recon.models import METHOD_VERSIONS
 from mrinb.recon.models.l1_wavelet import NAME as L1_WAVELET
 from mrinb.runs import Panel, labelled
 from mrinb.specs import Coil, DataSpec, ModelSpec, Split
+from mrinb.tables import noted
 
 
 def scores(
@@ -68,8 +69,7 @@ def scores(
         for target, _, weight in specs
     ]  # fmt: skip
     table = labelled([entries[spec].table("scores") for spec in specs.values()], labels)
-    table.attrs["note"] = lab.note(list(specs.values()))
-    return table
+    return noted(table, lab.note(list(specs.values())))
 
 
 def panel(
