@@ -32,9 +32,10 @@ from mrinb.profiles import NETWORKS, Profile, profile
 from mrinb.recipes import RECIPES, pool_slices
 from mrinb.recon import masks, metrics
 from mrinb.recon.training import VERSION as TRAINER_VERSION
-from mrinb.runs import Best, Panel, Runs, joined_note, labelled
+from mrinb.runs import Best, Panel, Runs, labelled
 from mrinb.shifts import Shift
 from mrinb.specs import Coil, DataSpec, EvalSpec, ExhibitSpec, ModelSpec, SamplingSpec, TrainSpec
+from mrinb.tables import Table, joined, joined_note, noted
 
 ALL_MODELS = "all"
 
@@ -232,7 +233,7 @@ class Lab:
         split: str = "test",
         *,
         epochs: Sequence[int] = (),
-    ) -> pd.DataFrame:
+    ) -> Table:
         """Score every run, and the zero-filled images, on test slices.
 
         Args:
@@ -242,8 +243,7 @@ class Lab:
             epochs: earlier epochs that are scored as well, of those that ``runs.early`` has.
 
         Returns:
-            A tidy table, one row a slice, run and epoch; ``attrs["note"]`` says where it comes
-            from.
+            A tidy table, one row a slice, run and epoch.
         """
         shift = on.name if isinstance(on, Shift) else ""
         targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
@@ -265,9 +265,7 @@ class Lab:
             on_targets = [n for n, p in targets.items() if test.distribution in p.distributions]
             tables += [scores] * len(on_targets)
             labels += [{**about, "target": name} for name in on_targets]
-        table = labelled(tables, labels)
-        table.attrs["note"] = self.note(specs)
-        return table
+        return noted(labelled(tables, labels), self.note(specs))
 
     def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
         """Have what ``evaluate`` of several runs needs computed together.
@@ -350,11 +348,12 @@ class Lab:
         found = {s: self.evaluate(runs, on, s) for s in ("test", "val")}
         means = {split: t.groupby("pool")[metric].mean() for split, t in found.items()}
         table = pd.DataFrame(means).loc[list(runs.specs)].rename_axis(name).reset_index()
-        table.attrs["note"] = joined_note(found.values())
         by_test, by_validation = (str(table.loc[table[s].idxmax(), name]) for s in found)
-        return Best(table, by_test, by_validation, found, metric)
+        return Best(
+            noted(table, joined_note(found.values())), by_test, by_validation, found, metric
+        )
 
-    def histories(self, runs: Runs) -> pd.DataFrame:
+    def histories(self, runs: Runs) -> Table:
         """Training losses of all runs: columns of the history, pool and seed."""
         specs = [spec for group in runs.specs.values() for spec in group]
         entries = self.fetch(specs)
@@ -364,8 +363,7 @@ class Lab:
             for spec in group
         ]
         table = labelled([entries[spec].table("history") for spec in specs], labels)
-        table.attrs["note"] = self.note(specs)
-        return table
+        return noted(table, self.note(specs))
 
     def exhibit(
         self,
@@ -450,11 +448,9 @@ class Lab:
         specs = [spec for group in runs.specs.values() for spec in group[:1]]
         return Panel(view.target[position], images, scores, self.note(specs))
 
-    def join(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """Score tables of several shifts as one, its note made from theirs."""
-        table = pd.concat(list(tables), ignore_index=True)
-        table.attrs["note"] = joined_note(tables)
-        return table
+    def join(self, tables: Iterable[pd.DataFrame]) -> Table:
+        """Tables of the lab as one, its note made from theirs."""
+        return joined(tables)
 
     def slices(self, pool: Pool) -> int:
         """Number of slices a pool trains on."""

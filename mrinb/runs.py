@@ -1,15 +1,14 @@
-"""What the lab hands out: training runs, choices among them, pictures, tables with their notes."""
+"""What the lab hands out: training runs, choices among them, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from mrinb.compute.used import digest
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
 from mrinb.recon.training import kept_epochs
@@ -109,9 +108,3 @@ def labelled(tables: Sequence[pd.DataFrame], labels: Sequence[Mapping[str, Any]]
     table = pd.concat(tables, ignore_index=True)
     repeated = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
     return table.join(pd.DataFrame(labels).iloc[repeated].reset_index(drop=True))
-
-
-def joined_note(tables: Iterable[pd.DataFrame]) -> dict[str, Any]:
-    """The note of several tables together, made from theirs."""
-    notes = [t.attrs["note"] for t in tables]
-    return {**notes[0], "key": digest(n["key"] for n in notes)}

@@ -92,7 +92,7 @@ def runs(lab):
 def test_scores_and_claims_of_real_files(lab, runs):
     assert runs.slices == {"P": 5, "Q": 3, "P+Q": 8}  # no more than the profile's train_slices
     scores = lab.evaluate(runs, on={"P": Pool.of(PD), "Q": Pool.of(PDFS)})
-    assert scores.attrs["note"]["data"].startswith("measured data")
+    assert scores.note["data"].startswith("measured data")
     counts = scores[scores["pool"] == "P"].groupby("target").size()
     assert counts.to_dict() == {"P": 5, "Q": 3}  # no more than the profile's test_slices
     for claim in ("shift-is-there", "beats-zero-filled"):  # one seed, one subject of Q

@@ -48,7 +48,7 @@ def test_one_row_a_slice_and_run(scores):
 
 
 def test_note_says_where_numbers_come_from(scores):
-    note = scores.attrs["note"]
+    note = scores.note
     assert note["data"] == "simulated data"
     assert (note["profile"], note["seeds"]) == ("tiny", [0, 1])
     assert len(note["key"]) == 10

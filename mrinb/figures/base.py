@@ -137,10 +137,10 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     """Say in one line where numbers come from.
 
     Args:
-        note: ``data`` (whose they are, in words), ``profile``, ``seeds`` and ``key``, as in
-            ``attrs["note"]`` of a table; no seeds where nothing was trained. Where it has
-            ``missing``, these are distributions that the user's files lack; ``left_out`` is a word
-            about slices; ``embedder`` is the network that measured similarity.
+        note: ``data`` (whose they are, in words), ``profile``, ``seeds`` and ``key``, as of
+            ``Lab.note``; no seeds where nothing was trained. Where it has ``missing``, these are
+            distributions that the user's files lack; ``left_out`` is a word about slices;
+            ``embedder`` is the network that measured similarity.
         names: whether missing distributions are named, which takes room, or only counted.
 
     Raises:
@@ -148,9 +148,7 @@ def note_text(note: Mapping[str, Any], names: bool = False) -> str:
     """
     for name in ("data", "profile", "seeds", "key"):
         if name not in note:
-            raise MrinbError(
-                f"the note of a figure lacks {name!r}: pass attrs['note'] of its table"
-            )
+            raise MrinbError(f"the note of a figure lacks {name!r}: pass that of its table")
     count = len(note["seeds"])
     listed = ", ".join(map(str, note["seeds"])) if count < 6 else f"{count} of them"
     seeds = f"seed{'s' * (count != 1)} {listed}" if count else ""
@@ -295,7 +293,7 @@ def show(
         raise MrinbError("a figure needs alternative text: say in alt what the picture shows")
     note = note if note is not None else getattr(fig, "note", None)
     if note is None:
-        raise MrinbError("a figure has no note: pass the note of its table, attrs['note']")
+        raise MrinbError("a figure has no note: draw a table of the lab, or pass note")
     parts = (note_text(note, names=True), getattr(fig, "extra", ""))
     words = " | ".join(filter(None, parts))
     source = _for_phones(getattr(fig, "narrow", None), words)

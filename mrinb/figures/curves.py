@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -23,12 +20,12 @@ from mrinb.figures.base import (
     role_colour,
     spaced,
 )
+from mrinb.tables import note_of
 
 
 @drawn
 def history(
     histories: pd.DataFrame,
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -41,7 +38,6 @@ def history(
     Args:
         histories: table of ``lab.histories``: columns ``pool``, ``seed``, ``epoch``, ``step``,
             ``loss``.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -77,5 +73,4 @@ def history(
         for ax in (left,) if panels[0] == 1 else (left, right):
             ax.set_ylabel("training loss, 1 \N{MINUS SIGN} SSIM")
         legend(fig, left.get_legend_handles_labels()[0], len(order))
-        own = histories.attrs.get("note")
-        return described(fig, note if note is not None else own)
+        return described(fig, note_of(histories))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -34,6 +33,7 @@ from mrinb.figures.base import (
 )
 from mrinb.labels import SCORES
 from mrinb.shifts import Section, section3
+from mrinb.tables import note_of
 
 
 def bars_table(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
@@ -79,7 +79,6 @@ def bars(
     pools: Sequence[str] | None = None,
     words: Mapping[str, str] | None = None,
     section: Section = section3,
-    note: Mapping[str, Any] | None = None,
     title: str = "",
     *,
     width: float = PAGE_WIDTH,
@@ -98,7 +97,6 @@ def bars(
         pools: labels in the order drawn; None draws all, as they stand in the table.
         words: what each target is, such as ``{"Q": "unseen"}``; None takes a shift's own words.
         section: where the words for P and Q of a shift are.
-        note: of the caption; None takes the table's own.
         title: stands in bold above everything, such as the network's name.
         width: in inches.
 
@@ -136,8 +134,7 @@ def bars(
         for ax in grid[-1] if columns > 1 else grid[-1, -1:]:
             ax.set_xlabel("training pool, number of training slices")
         _legend(fig, trained, [r for r in REFERENCES if r in set(table["pool"])], title)
-        own = scores.attrs.get("note")
-        return described(fig, note if note is not None else own, _acceleration(table))
+        return described(fig, note_of(scores), _acceleration(table))
 
 
 def _limits(

@@ -24,16 +24,16 @@ def folded(summary: str, content: Html) -> Html:
     )
 
 
-def table(frame: pd.DataFrame, caption: str) -> Html:
+def table(frame: pd.DataFrame, caption: str, empty: str = "nothing to show") -> Html:
     """A small table for the page.
 
     Args:
-        frame: text and numbers as they are to be read; the first column heads its row. Why it is
-            empty, if it is, stands in ``attrs["empty"]``.
+        frame: text and numbers as they are to be read; the first column heads its row.
         caption: what the table shows.
+        empty: why there is nothing in it, if so.
     """
     if frame.empty:
-        caption = f"{caption}: {frame.attrs.get('empty', 'nothing to show')}"
+        caption = f"{caption}: {empty}"
         return Html(f"<p>{html.escape(caption)}</p>", caption)
     head = "".join(f'<th scope="col">{set_out(str(c))}</th>' for c in frame.columns)
     body = ""

@@ -21,6 +21,7 @@ from mrinb.stats.pairs import COLUMNS, clean
 from mrinb.stats.register import ANSWERS, CLAIMS, Claim, Outcome, answers
 from mrinb.stats.rules import MARGIN, MATCHED, METRICS, MIN_SEEDS, MIN_SUBJECTS, Word, agreed
 from mrinb.stats.verdicts import VERDICT_MIME, Verdict, judge, mean_in_words, stated
+from mrinb.tables import note_of
 
 __all__ = [
     "ANSWERS",
@@ -84,7 +85,7 @@ def check(claim_id: str, scores: pd.DataFrame, **options: Any) -> Verdict:
         [measure(claim.kind, comparison, metric) for metric in claim.metrics]
         for comparison in claim.comparisons(table, **options)
     ]
-    return judge(claim, measured, scores.attrs.get("note", {}))
+    return judge(claim, measured, note_of(scores) or {})
 
 
 def summary(verdicts: Iterable[Verdict]) -> pd.DataFrame:

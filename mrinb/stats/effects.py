@@ -27,6 +27,7 @@ from mrinb.stats.rules import (
     bound,
     decide,
 )
+from mrinb.tables import note_of
 
 LINE_TARGET = "Q at equal SSIM on P_best"
 
@@ -251,7 +252,7 @@ def _ranks(pair: Ranked, metric: str) -> Measured:
     tested = pair.part[inside & pair.part["pool"].isin(points["pool"])]
     seeds, subjects = int(points["seeds"].min()), tested["subject"].nunique()
     slices = len(tested.drop_duplicates(["distribution", "volume", "slice"]))
-    embedder = (pair.similarities.attrs.get("note") or {}).get("embedder", "")
+    embedder = (note_of(pair.similarities) or {}).get("embedder", "")
     how = f"{pair.rule}, {embedder}" if embedder else pair.rule
     verdict = _decide_ranks(found, seeds, subjects)
     effect = Effect(

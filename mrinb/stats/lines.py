@@ -22,6 +22,7 @@ from mrinb.errors import MrinbError
 from mrinb.labels import BASELINE, BOTH, DIVERSE, SAME_SIZE
 from mrinb.stats import bootstrap
 from mrinb.stats.rules import METRICS
+from mrinb.tables import note_of, noted
 
 FULL, QUARTER = "full", "quarter"
 MIN_DEVIATION = 1e-3
@@ -119,8 +120,7 @@ def points(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     ).reset_index()
     runs = ["shift", "model", "training", "size", "seed"]
     table.insert(len(POINT), "epochs", table.groupby(runs)["epoch"].transform("max"))
-    table.attrs = dict(scores.attrs)
-    return table
+    return noted(table, note_of(scores))
 
 
 def lines(table: pd.DataFrame, metric: str = "ssim") -> list[Line]:
@@ -181,9 +181,7 @@ def fits(table: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
                     "residual": float(rest.std()),
                 }
             )  # fmt: skip
-    frame = pd.DataFrame(rows)
-    frame.attrs = dict(table.attrs)
-    return frame
+    return noted(pd.DataFrame(rows), note_of(table))
 
 
 class _Sums(NamedTuple):
@@ -426,9 +424,7 @@ def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Data
                     found = distance(chosen, training, BASELINE, metric)._asdict()
                     rows.append({"shift": shift, "model": model, "quantity": what,
                                  "metric": metric, **found})  # fmt: skip
-    table = pd.DataFrame(rows)
-    table.attrs = dict(scores.attrs)
-    return table
+    return noted(pd.DataFrame(rows), note_of(scores))
 
 
 class Share(NamedTuple):

@@ -18,6 +18,7 @@ from scipy import stats
 from mrinb.errors import MrinbError, unknown
 from mrinb.stats.bootstrap import LEVEL
 from mrinb.stats.rules import METRICS
+from mrinb.tables import note_of, noted
 
 ALL, SAME = "all patches", "same number"
 """How the patches that a pool is searched with are chosen."""
@@ -222,6 +223,4 @@ def summary(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
                             "high": found.high, "p": found.p,
                         }
                     )  # fmt: skip
-    frame = pd.DataFrame(rows)
-    frame.attrs = dict(similarities.attrs)
-    return frame
+    return noted(pd.DataFrame(rows), note_of(similarities))

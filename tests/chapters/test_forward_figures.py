@@ -7,6 +7,7 @@ from fold_scores import TESTS, TRAINED, mean, scores
 
 from mrinb.chapters.forward import figures
 from mrinb.errors import MrinbError
+from mrinb.tables import joined
 
 
 class Cells(HTMLParser):
@@ -51,8 +52,7 @@ def test_table_2_has_means_spreads_and_the_paper_s_numbers_where_it_prints_them(
 def test_l1_wavelet_stands_below_the_networks():
     table = scores()
     rows = table[table["pool"] == "zero-filled"].assign(pool="l1-wavelet", model="l1-wavelet")
-    both = pd.concat([table, rows.assign(ssim=0.7)], ignore_index=True)
-    both.attrs = table.attrs
+    both = joined([table, rows.assign(ssim=0.7)])
     names = [r[0].strip() for r in Cells(figures.table2(both).source).rows[1:]]
     assert names == [*TRAINED, "zero-filled", "l1-wavelet"]
     left, right = figures.folds(both).axes

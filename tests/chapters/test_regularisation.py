@@ -7,6 +7,7 @@ from mrinb.chapters.regularisation import figures
 from mrinb.errors import MrinbError
 from mrinb.figures import note_text
 from mrinb.stats import claims
+from mrinb.tables import noted
 
 NOTE = {"data": "simulated data", "profile": "quick", "seeds": [], "key": "a1b2c3d4e5"}
 MEANS = {
@@ -30,9 +31,7 @@ def scores(means=MEANS, split="test", subjects=9, seed=-1):
                     "subject": f"{target}{n}", "slice": 0, "acceleration": 4,
                     "ssim": value, "ssim_foreground": value - 0.1,
                 })  # fmt: skip
-    table = pd.DataFrame(rows)
-    table.attrs["note"] = NOTE
-    return table
+    return noted(pd.DataFrame(rows), NOTE)
 
 
 def test_the_grid_has_the_papers_weights():

@@ -47,7 +47,7 @@ def validation(lab, pool, weight):
 def test_rows_are_as_those_of_zero_filled_images(lab, scores):
     assert set(scores["pool"]) == set(scores["model"]) == {"l1-wavelet"}
     assert set(scores["seed"]) == {-1} and set(scores["shift"]) == {"tiny"}
-    assert scores.attrs["note"]["seeds"] == []
+    assert scores.note["seeds"] == []
     plain = lab.evaluate(lab.train("unet", {}), SHIFT)
     assert set(plain.columns) <= set(scores.columns)
     same = ["target", "distribution", "volume", "slice"]

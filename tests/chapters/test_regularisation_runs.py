@@ -37,7 +37,7 @@ def test_one_row_a_slice_and_weight(scores):
         "zero-filled": 0, "λ = 0.01": 0.01, "λ = 0.1": 0.1,
     }  # fmt: skip
     assert set(scores["seed"]) == {-1} and set(scores["model"]) == {"l1-wavelet"}
-    assert scores.attrs["note"]["seeds"] == []
+    assert scores.note["seeds"] == []
     assert scores.groupby("pool")["ssim"].mean().nunique() == 3
 
 

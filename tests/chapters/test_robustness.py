@@ -104,19 +104,20 @@ def test_the_other_distributions_of_p_are_averaged(lab, study):
 
 def test_the_rival_is_best_by_another_score(lab, study):
     same = experiment.rival(study, "ssim")
-    assert same.attrs["rival"] == study.best.by_validation
-    numbers = [claims.check("diversity-helps", t).estimate for t in (same, study.scores)]
+    assert same.name == study.best.by_validation
+    numbers = [claims.check("diversity-helps", t).estimate for t in (same.scores, study.scores)]
     assert numbers[0] == pytest.approx(numbers[1])
     # The distribution with the largest error is another one.
     worst = experiment.rival(study, "nmse")
-    assert worst.attrs["rival"] != same.attrs["rival"]
-    alone = lab.evaluate(
-        lab.train("unet", {"it": Pool.of(worst.attrs["rival"])}), {"Q": SHIFT.Q}
-    ).query("pool == 'it'")
-    found = worst[worst["pool"] == "P_best"]
+    assert worst.name != same.name
+    alone = lab.evaluate(lab.train("unet", {"it": Pool.of(worst.name)}), {"Q": SHIFT.Q}).query(
+        "pool == 'it'"
+    )
+    scores = worst.scores
+    found = scores[scores["pool"] == "P_best"]
     np.testing.assert_allclose(found["ssim"], alone["ssim"])
-    assert set(worst["model"]) == {"unet"} and set(worst["target"]) == {"Q"}
-    claims.check("diversity-helps-on-foreground-same-size", worst)
+    assert set(scores["model"]) == {"unet"} and set(scores["target"]) == {"Q"}
+    claims.check("diversity-helps-on-foreground-same-size", scores)
 
 
 def test_p_best_can_be_chosen_by_another_score(lab):

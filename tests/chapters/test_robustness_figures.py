@@ -10,6 +10,7 @@ from mrinb.chapters.robustness import figures
 from mrinb.errors import MrinbError
 from mrinb.labels import ROLES
 from mrinb.stats import bootstrap, lines
+from mrinb.tables import noted
 
 NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 
@@ -19,13 +20,10 @@ def few_replicates(monkeypatch):
     monkeypatch.setattr(bootstrap, "REPLICATES", 100)
 
 
-def noted(frame):
-    frame.attrs["note"] = NOTE
-    return frame
-
-
 def scores(shifts=("anatomy", "field"), **noise):
-    return noted(pd.concat([table(**noise).assign(shift=s) for s in shifts], ignore_index=True))
+    return noted(
+        pd.concat([table(**noise).assign(shift=s) for s in shifts], ignore_index=True), NOTE
+    )
 
 
 def texts(fig):
@@ -63,7 +61,7 @@ def test_lines_without_spread_are_dashed():
 
 def test_distances_of_single_seeds_have_no_interval():
     found = lines.distances(scores(("anatomy",), own=0.01))
-    fig = figures.distances(noted(found))
+    fig = figures.distances(noted(found, NOTE))
     ax = fig.axes[0]
     bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 1.2]
     assert len(bars) == 2 * 3  # U-net and all, three quantities
@@ -76,9 +74,9 @@ def test_distances_of_single_seeds_have_no_interval():
 def test_distances_beyond_the_points_of_p_best_are_pale():
     found = lines.distances(scores(("anatomy",), own=0.01))
     assert found["inside"].all()
-    assert not any("extrapolated" in t for t in texts(figures.distances(noted(found))))
+    assert not any("extrapolated" in t for t in texts(figures.distances(noted(found, NOTE))))
     found.loc[found["model"] == "all", "inside"] = False
-    fig = figures.distances(noted(found))
+    fig = figures.distances(noted(found, NOTE))
     assert any("extrapolated" in t for t in texts(fig))
     pale = [line for line in fig.axes[0].lines if line.get_color() == "#9aa3ad"]
     assert len(pale) == 3 * 2  # marks and intervals of three quantities
@@ -95,7 +93,7 @@ def ranked():
     columns = ["shift", "distribution", "seed", "ssim", "ssim_foreground", "val_ssim",
                "val_ssim_foreground", "by_test", "by_validation", "zero_filled_ssim",
                "zero_filled_ssim_foreground"]  # fmt: skip
-    return noted(pd.DataFrame(rows, columns=columns))
+    return noted(pd.DataFrame(rows, columns=columns), NOTE)
 
 
 def test_the_best_single_distribution_is_named_with_its_rule():
@@ -118,7 +116,7 @@ def widths(gain=0.01):
         for seed in ((0, 1, 2) if width < 16 else (0,))
     ]
     columns = ["channels", "training", "target", "seed", "ssim", "ssim_foreground"]
-    return noted(pd.DataFrame(rows, columns=columns))
+    return noted(pd.DataFrame(rows, columns=columns), NOTE)
 
 
 def test_capacity_shows_the_gain_at_every_width():

@@ -12,6 +12,7 @@ from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.profiles import PROFILES
+from mrinb.tables import noted
 from mrinb.widgets import CompareData, View
 
 CONTRAST = shifts.section3.contrast
@@ -100,21 +101,18 @@ def scores(spreads, seeds=(0, 1, 2)):
         for name in ("knee/PD-Skyra", "knee/PD-Aera", "brain/T1-Aera")
         for i in range(2)
     ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    table.attrs["note"] = {"key": "x"}
-    return table
+    return noted(pd.DataFrame(rows), {"key": "x"})
 
 
 def test_scatter_is_measured_on_what_a_network_was_trained_for_and_once():
     table = scores({10: 0.01, 20: 0.002})
-    twice = pd.concat([table, table])
-    twice.attrs = table.attrs
+    twice = noted(pd.concat([table, table]), table.note)
     found = experiment.spread(twice)
     assert found["train_slices"].tolist() == [10, 20]
     assert found["ssim"].tolist() == pytest.approx([0.01, 0.002])
     assert found["ssim_foreground"].tolist() == pytest.approx([0.02, 0.004])
     assert found["seeds"].tolist() == [3, 3]
-    assert found.attrs["note"] == {"key": "x"}
+    assert found.note == {"key": "x"}
 
 
 FALLING = {10 * 2**i: 0.01 / 2**i for i in range(6)}

@@ -17,6 +17,7 @@ from mrinb import figures
 from mrinb.catalogue import DATASETS, DISTRIBUTIONS
 from mrinb.chapters import forward, separate, setup
 from mrinb.errors import MrinbError
+from mrinb.tables import joined, noted
 
 NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
 POOLS = {"P": (0.90, 0.80), "Q": (0.85, 0.92), "P+Q": (0.902, 0.921), "half of P+Q": (0.897, 0.918)}
@@ -38,15 +39,13 @@ def scores(shifts=("anatomy",), seeds=(0, 1, 2), zero=(0.86, 0.60), model="unet"
         "acceleration", "effective_acceleration", "ssim", "ssim_foreground",
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
-    table.attrs["note"] = NOTE
-    return table
+    return noted(table, NOTE)
 
 
 def introduction():
     names = {"P": "narrow", "Q": "diverse", "P+Q": "diverse, same size"}
     table = scores(("",), zero=(0.5, 0.86))
     table = table[table["pool"] != "half of P+Q"]
-    table.attrs["note"] = NOTE
     return table.assign(pool=table["pool"].replace(names))
 
 
@@ -65,7 +64,7 @@ def forward_steps():
 def history(pools=("P", "P+Q"), seeds=(0, 1)):
     rows = [(p, s, e, e * n, 1 / (e + s + 1)) for n, p in enumerate(pools, 1) for s in seeds
             for e in (1, 2, 3)]  # fmt: skip
-    return pd.DataFrame(rows, columns=["pool", "seed", "epoch", "step", "loss"])
+    return noted(pd.DataFrame(rows, columns=["pool", "seed", "epoch", "step", "loss"]), NOTE)
 
 
 def statistics(labels=("simulated", "real")):
@@ -78,13 +77,15 @@ def statistics(labels=("simulated", "real")):
 def grid(series=("U-net", "ViT", "VarNet", "U-net, PD knees", "U-net, PDFS knees")):
     rates = (1.3e-3, 1e-3, 7e-4, 4e-4)
     rows = [(s, r, 0, 0.9 + i / 50 + r) for i, s in enumerate(series) for r in rates]
-    return pd.DataFrame(rows, columns=["series", "learning_rate", "seed", "ssim"])
+    return noted(pd.DataFrame(rows, columns=["series", "learning_rate", "seed", "ssim"]), NOTE)
 
 
 def spreads(scatter=0.01):
     rows = [(f"U-net, {c} channels", n, scatter / n**0.5 * c, scatter / n**0.5)
             for c in (3, 8) for n in (38, 192, 1024)]  # fmt: skip
-    return pd.DataFrame(rows, columns=["series", "train_slices", "ssim", "ssim_foreground"])
+    return noted(
+        pd.DataFrame(rows, columns=["series", "train_slices", "ssim", "ssim_foreground"]), NOTE
+    )
 
 
 def texts(fig):
@@ -98,11 +99,11 @@ def words(fig):
 MADE = {
     "bars of three shifts": lambda: figures.bars(scores(("anatomy", "contrast", "field"))),
     "bars with a title": lambda: figures.bars(scores(("contrast",)), title="VarNet"),
-    "learning rates": lambda: separate.figures.learning_rates(grid(), note=NOTE),
+    "learning rates": lambda: separate.figures.learning_rates(grid()),
     "learning rates of one network": lambda: separate.figures.learning_rates(
-        grid(["ViT"]), note=NOTE),
-    "scatter of seeds": lambda: separate.figures.spread(spreads(), note=NOTE),
-    "scatter of one seed": lambda: separate.figures.spread(spreads(np.nan), note=NOTE),
+        grid(["ViT"])),
+    "scatter of seeds": lambda: separate.figures.spread(spreads()),
+    "scatter of one seed": lambda: separate.figures.spread(spreads(np.nan)),
     "bars of one seed": lambda: figures.bars(scores(("contrast",), seeds=(0,))),
     "bars of the foreground": lambda: figures.bars(scores(), "ssim_foreground"),
     "gallery": lambda: setup.figures.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),
@@ -121,7 +122,7 @@ MADE = {
     "forward model": lambda: setup.figures.forward_model(forward_steps(), NOTE),
     "folds": lambda: forward.figures.folds(fold_scores()),
     "folds of one seed": lambda: forward.figures.folds(fold_scores((0,)), "ssim_foreground"),
-    "history": lambda: figures.history(history(tuple(POOLS)), NOTE),
+    "history": lambda: figures.history(history(tuple(POOLS))),
     "spectrum": lambda: setup.figures.spectrum(
         statistics([f"{k} {a} {c}" for k in ("simulated", "real") for a in ("brain", "knee")
                     for c in ("T1POST", "PDFS")]), NOTE),
@@ -267,9 +268,7 @@ def with_l1_wavelet(table, means):
     """The table with rows of l1-wavelet beside those of zero-filled images."""
     rows = table[table["pool"] == "zero-filled"].assign(pool="l1-wavelet", model="l1-wavelet")
     rows = rows.assign(ssim=rows["target"].map(dict(zip("PQ", means, strict=True))))
-    both = pd.concat([table, rows], ignore_index=True)
-    both.attrs["note"] = NOTE
-    return both
+    return joined([table, rows])
 
 
 def test_what_is_not_trained_is_a_line_and_no_bar():

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from mrinb.tables import noted
+
 TESTS = {"2-fold": 1.72, "4-fold": 3.22, "8-fold": 6.2, "16-fold": 12.4, "3-fold": 2.41}
 TRAINED = ("2-fold", "4-fold", "8-fold", "16-fold", "all four", "3-fold")
 NOTE = {"data": "simulated data", "profile": "classroom", "seeds": [0, 1, 2], "key": "a1b2c3d4e5"}
@@ -26,6 +28,4 @@ def scores(seeds=(0, 1, 2), model="unet"):
         "shift", "pool", "model", "seed", "epoch", "split", "target", "train_slices", "volume",
         "acceleration", "effective_acceleration", "ssim", "ssim_foreground",
     ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    table.attrs["note"] = NOTE
-    return table
+    return noted(pd.DataFrame(rows, columns=columns), NOTE)

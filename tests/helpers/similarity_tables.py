@@ -3,6 +3,7 @@
 import pandas as pd
 
 from mrinb.stats import ranks
+from mrinb.tables import noted
 
 POOLS = ("a", "b", "c", "d", "e", "P", "P+Q", "Q")
 SUBJECTS = tuple(f"s{i}" for i in range(8))
@@ -22,7 +23,6 @@ def similarities(means, pools=POOLS):
         for subject in SUBJECTS
         for shift in ((-0.01, 0.01) if rule else (0.5, 0.5))
     ]  # fmt: skip
-    table = pd.DataFrame(rows)
     note = {
         "data": "simulated data",
         "profile": "quick",
@@ -30,8 +30,7 @@ def similarities(means, pools=POOLS):
         "key": "k",
         "embedder": "net",
     }
-    table.attrs["note"] = note
-    return table
+    return noted(pd.DataFrame(rows), note)
 
 
 def scores(means, pools=POOLS, seeds=3, foreground=None):
@@ -53,10 +52,8 @@ def scores(means, pools=POOLS, seeds=3, foreground=None):
         for last in [(epoch, split, distribution) == (6, "test", "brain/T2-Aera")]
         for subject in SUBJECTS
     ]  # fmt: skip
-    table = pd.DataFrame(rows)
     note = {"data": "simulated data", "profile": "quick", "seeds": [0, 1, 2], "key": "s"}
-    table.attrs["note"] = note
-    return table
+    return noted(pd.DataFrame(rows), note)
 
 
 NEAR = [0.5, 0.52, 0.51, 0.55, 0.6, 0.65, 0.8, 0.82]

@@ -39,7 +39,7 @@ CLAIM = """\
 verdict = claims.check(
     "diverse-beats-narrow", scores, narrow="a", diverse="c", unseen="Q"
 )
-figures.show(figures.bars(scores), alt="", note=scores.attrs["note"])
+figures.show(figures.bars(scores), alt="", note=scores.note)
 verdict"""
 BEST = """\
 best = lab.best_single(P + Q, on=P)

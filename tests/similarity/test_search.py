@@ -207,8 +207,8 @@ def test_table_of_the_lab(lab, table):
     }  # fmt: skip
     assert set(table["distribution"]) == {PDFS}
     assert table["similarity"].between(-1, 1.001).all()
-    assert table.attrs["note"]["embedder"] == "EfficientNet-Lite0 in place of CLIP"
-    assert table.attrs["note"]["seeds"] == []
+    assert table.note["embedder"] == "EfficientNet-Lite0 in place of CLIP"
+    assert table.note["seeds"] == []
     everything = table[table["rule"] == ranks.ALL]
     by_pool = {pool: rows["similarity"].to_numpy() for pool, rows in everything.groupby("pool")}
     for part in ("PD", "Q", "half of P"):

@@ -9,6 +9,7 @@ import pytest
 from mrinb.errors import MrinbError
 from mrinb.paper import FINDINGS
 from mrinb.stats import bootstrap, claims, register
+from mrinb.tables import noted
 
 
 @pytest.fixture(autouse=True)
@@ -230,8 +231,8 @@ class _Text(HTMLParser):
 
 
 def test_a_verdict_shows_itself_as_text_and_as_an_accessible_table():
-    scores = table(GOOD, shift="<b>contrast", **QUIET)
-    scores.attrs["note"] = {"data": "simulated data", "profile": "classroom"}
+    note = {"data": "simulated data", "profile": "classroom"}
+    scores = noted(table(GOOD, shift="<b>contrast", **QUIET), note)
     verdict = claims.check("joint-equals-separate", scores)
     assert verdict.note["data"] == "simulated data"
     assert str(verdict).startswith("joint-equals-separate: holds")

@@ -19,6 +19,7 @@ from mrinb.labels import ZERO_FILLED
 from mrinb.pools import Pool
 from mrinb.runs import Best, Runs
 from mrinb.stats.lines import FULL
+from mrinb.tables import noted
 
 TRAINED = (2, 4, 8, 16)
 """Accelerations of Table 2, each trained on its own and all of them together."""
@@ -44,8 +45,7 @@ def lines(lab: Lab, pool: Pool, accelerations: Sequence[int]) -> pd.DataFrame:
     data = [lab.data(d, "test") for d in pool.distributions]
     specs = [lab.at(acceleration=a).exhibit("lines", d) for a in accelerations for d in data]
     table = pd.concat([pd.DataFrame(arrays) for arrays in lab.show(specs)], ignore_index=True)
-    table.attrs["note"] = lab.note(specs)
-    return table
+    return noted(table, lab.note(specs))
 
 
 class Accelerations(NamedTuple):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -35,6 +34,7 @@ from mrinb.labels import SCORES
 from mrinb.paper import printed
 from mrinb.recon import masks
 from mrinb.stats import claims
+from mrinb.tables import note_of
 
 PAPER_WIDTH = 368
 """Phase-encoding lines of most of the paper's knees."""
@@ -90,12 +90,11 @@ def folds_table(scores: pd.DataFrame, metric: str = "ssim") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table2(scores: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Html:
+def table2(scores: pd.DataFrame) -> Html:
     """Table 2: SSIM by training and test acceleration, the paper's numbers below ours.
 
     Args:
         scores: as of ``folds_table``.
-        note: where the numbers come from; None takes the table's own.
     """
     table = folds_table(scores)
     tests = list(table["target"].unique())
@@ -109,7 +108,7 @@ def table2(scores: pd.DataFrame, note: Mapping[str, Any] | None = None) -> Html:
         cells = part.set_index("target")
         row = "".join(f"<td>{_cell(cells, t, t == pool)}</td>" for t in tests)
         body += f'<tr><th scope="row">{html.escape(str(pool))}</th>{row}</tr>'
-    note = note if note is not None else scores.attrs.get("note")
+    note = note_of(scores)
     several = table["seeds"].max() > 1
     words = "Mean SSIM over test slices and seeds"
     words += ", \N{PLUS-MINUS SIGN} two standard deviations over seeds" if several else ""
@@ -176,7 +175,6 @@ def _range(values: Sequence[int] | np.ndarray | pd.Series) -> str:
 def folds(
     scores: pd.DataFrame,
     metric: str = "ssim",
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -190,7 +188,6 @@ def folds(
     Args:
         scores: as of ``folds_table``.
         metric: a key of ``SCORES``.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -224,10 +221,9 @@ def folds(
         right.set_ylabel(f"{SCORES[metric]} less that of the network\ntrained at this acceleration")
         legend(fig, left.get_legend_handles_labels()[0], 7, title="trained at", columnspacing=1.2,
                handlelength=1.8)  # fmt: skip
-        own = scores.attrs.get("note")
         several = table["seeds"].max() > 1
         words = "bars: \N{PLUS-MINUS SIGN}2 sd over seeds" if several else "single seed"
-        return described(fig, note if note is not None else own, words)
+        return described(fig, note_of(scores), words)
 
 
 def _differences(table: pd.DataFrame, metric: str) -> pd.DataFrame:

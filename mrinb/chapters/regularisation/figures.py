@@ -31,6 +31,7 @@ from mrinb.figures.base import (
 )
 from mrinb.labels import SCORES
 from mrinb.stats import bootstrap
+from mrinb.tables import note_of
 
 
 class _Curve(NamedTuple):
@@ -73,7 +74,6 @@ def weights(
     chosen: Mapping[str, float],
     metric: str = "ssim",
     words: Mapping[str, str] | None = None,
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -90,7 +90,6 @@ def weights(
         chosen: the weight of each target that validation data chose.
         metric: a key of ``SCORES``.
         words: what each target is.
-        note: of the caption; None takes the test table's own.
         width: in inches.
 
     Raises:
@@ -120,8 +119,7 @@ def weights(
             above.set_ylabel(f"{SCORES[metric]}\n(axes not from zero, of one span)")
             below.set_ylabel(f"{SCORES[metric]} minus that\nat the chosen weight")
         _legend(fig, len(targets) > 1)
-        own = test.attrs.get("note")
-        return described(fig, note if note is not None else own)
+        return described(fig, note_of(test))
 
 
 def _scores(

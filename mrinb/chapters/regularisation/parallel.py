@@ -17,6 +17,7 @@ from mrinb.recon.models import l1_wavelet
 from mrinb.runs import labelled
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, EvalSpec
+from mrinb.tables import noted
 
 PARALLEL_WEIGHTS = (0.001, 0.003, 0.01, 0.03)
 """Weights that validation data choose from."""
@@ -73,8 +74,7 @@ def parallel_imaging(
         for target, _ in specs
     ]  # fmt: skip
     table = labelled([entries[spec].table("scores") for spec in specs.values()], labels)
-    table.attrs["note"] = lab.note(list(specs.values()))
-    return table
+    return noted(table, lab.note(list(specs.values())))
 
 
 def choose_weights(

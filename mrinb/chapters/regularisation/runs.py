@@ -16,6 +16,7 @@ from mrinb.pools import Pool
 from mrinb.recon.models import l1_wavelet
 from mrinb.runs import Panel, labelled
 from mrinb.specs import Coil, DataSpec, ModelSpec, Split
+from mrinb.tables import noted
 
 
 def scores(
@@ -67,8 +68,7 @@ def scores(
         for target, _, weight in specs
     ]  # fmt: skip
     table = labelled([entries[spec].table("scores") for spec in specs.values()], labels)
-    table.attrs["note"] = lab.note(list(specs.values()))
-    return table
+    return noted(table, lab.note(list(specs.values())))
 
 
 def panel(

@@ -173,9 +173,7 @@ def cases_table(scores: pd.DataFrame, **labels: str) -> pd.DataFrame:
         **labels: as of ``cases``.
     """
     found = [(c.shift, profiles.network_name(c.model), *c[2:4]) for c in cases(scores, **labels)]
-    table = pd.DataFrame(found, columns=pd.Index(Case._fields[:4]))
-    table.attrs["empty"] = "only the network that chose P_best was trained on every distribution"
-    return table
+    return pd.DataFrame(found, columns=pd.Index(Case._fields[:4]))
 
 
 def _case(harmless: Word, between: Word) -> tuple[str, str]:

@@ -29,11 +29,12 @@ from mrinb.labels import (
 )
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, network_name
-from mrinb.runs import Best, Runs, joined_note
+from mrinb.runs import Best, Runs
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
 from mrinb.stats import lines
 from mrinb.stats.lines import FULL, QUARTER
+from mrinb.tables import Table, joined_note, note_of, noted
 from mrinb.widgets import Line, Point, ScatterData
 
 Rule = Literal["validation", "test"]
@@ -164,9 +165,7 @@ def _others(best: Best, name: str) -> pd.DataFrame:
     numbers = rows.select_dtypes("number").columns.difference(["seed", "slice", "epoch"])
     keys = [c for c in rows.columns if c not in (*numbers, "pool", "pool_string")]
     means = rows.groupby(keys, sort=False, dropna=False)[list(numbers)].mean().reset_index()
-    means = means.assign(pool=OTHERS, pool_string="")
-    means.attrs = table.attrs
-    return means
+    return noted(means.assign(pool=OTHERS, pool_string=""), note_of(table))
 
 
 def singles(lab: Lab, study: Study) -> pd.DataFrame:
@@ -203,8 +202,7 @@ def singles(lab: Lab, study: Study) -> pd.DataFrame:
         by_validation=table["distribution"] == study.best.by_validation,
         **zero.add_prefix("zero_filled_"),
     )
-    table.attrs["note"] = joined_note(found.values())
-    return table
+    return noted(table, joined_note(found.values()))
 
 
 def beside_parallel(scores: pd.DataFrame, parallel: pd.DataFrame) -> pd.DataFrame:
@@ -228,16 +226,25 @@ def beside_parallel(scores: pd.DataFrame, parallel: pd.DataFrame) -> pd.DataFram
     return shown.map("{:.3f}".format).reset_index()
 
 
-def rival(study: Study, metric: str) -> pd.DataFrame:
+class Rival(NamedTuple):
+    """A comparison with another distribution as P_best.
+
+    Attributes:
+        name: the distribution.
+        scores: the score table at full size and the last epoch, with that distribution's networks
+            under the label P_best.
+    """
+
+    name: str
+    scores: Table
+
+
+def rival(study: Study, metric: str) -> Rival:
     """The comparison on Q with the distribution that is best by another score as P_best.
 
     Args:
         study: the experiment, in which P's distributions have networks of one kind (``SELECTOR``).
         metric: the score that chooses, on Q's validation data.
-
-    Returns:
-        The score table at full size and the last epoch, with that distribution's networks under the
-        label P_best, and its name in ``attrs["rival"]``.
     """
     val = study.best.scores["val"]
     name = str(val[val["pool"] != ZERO_FILLED].groupby("pool")[metric].mean().idxmax())
@@ -251,8 +258,7 @@ def rival(study: Study, metric: str) -> pd.DataFrame:
         pool=BASELINE, training=BASELINE, size=FULL, shift=study.shift.name
     )
     table = pd.concat([others[others["epoch"] == own["epoch"].iloc[0]], own], ignore_index=True)
-    table.attrs = {"note": joined_note([scores, study.best.scores["val"]]), "rival": name}
-    return table
+    return Rival(name, noted(table, joined_note([scores, val])))
 
 
 def disagree(study: Study) -> bool:
@@ -359,9 +365,7 @@ def shares(scores: pd.DataFrame, targets: Mapping[str, str]) -> pd.DataFrame:
                     found = lines.share(part, target, both, diverse, metric)
                     rows.append({"model": model, "target": target, "diverse": diverse,
                                  "metric": metric, **found._asdict()})  # fmt: skip
-    table = pd.DataFrame(rows)
-    table.attrs = scores.attrs
-    return table
+    return noted(pd.DataFrame(rows), note_of(scores))
 
 
 def shares_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from mrinb.labels import BASELINE, DIVERSE, SCORES, TRAININGS
 from mrinb.models import label as model_label
 from mrinb.models import mark as model_mark
 from mrinb.stats.lines import QUARTER, Line, lines
+from mrinb.tables import note_of
 
 OUTSIDE = "#9aa3ad"
 """Ink of a distance that is read beyond the points of P_best."""
@@ -43,7 +44,6 @@ OUTSIDE = "#9aa3ad"
 def effective_robustness(
     points: pd.DataFrame,
     metric: str = "ssim",
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -56,7 +56,6 @@ def effective_robustness(
     Args:
         points: result of ``robustness.points``.
         metric: ``ssim`` or ``ssim_foreground``.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -85,8 +84,7 @@ def effective_robustness(
             ax.set_ylabel(f"{SCORES[metric]} on Q")
         handles = _legend(points, stacks > 1)
         legend(fig, handles, len(handles) // 2, columnspacing=1.2, handletextpad=0.5)
-        own = points.attrs.get("note")
-        return described(fig, note if note is not None else own, _single(points))
+        return described(fig, note_of(points), _single(points))
 
 
 def _marks(ax: Axes, part: pd.DataFrame, metric: str) -> None:
@@ -146,7 +144,6 @@ def _single(points: pd.DataFrame) -> str:
 @drawn
 def distances(
     table: pd.DataFrame,
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -154,7 +151,6 @@ def distances(
 
     Args:
         table: result of ``robustness.distances``.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -202,8 +198,7 @@ def distances(
             handles.append(Line2D([], [], ls="", marker="s", color=OUTSIDE, ms=5,
                                   label="pale: extrapolated"))  # fmt: skip
         legend(fig, handles, len(handles), columnspacing=1.1, handletextpad=0.4)
-        own = table.attrs.get("note")
-        return described(fig, note if note is not None else own)
+        return described(fig, note_of(table))
 
 
 def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float]) -> None:
@@ -227,7 +222,6 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
 def singles(
     table: pd.DataFrame,
     metric: str = "ssim",
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -236,7 +230,6 @@ def singles(
     Args:
         table: result of ``studies.singles``, or several of them joined.
         metric: ``ssim``, ``ssim_foreground``, or the score that P_best was chosen by.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -263,8 +256,7 @@ def singles(
             Line2D([], [], ls=":", color=INK, lw=1.4, label="zero-filled images"),
         ]  # fmt: skip
         legend(fig, handles, 4)
-        own = table.attrs.get("note")
-        return described(fig, note if note is not None else own)
+        return described(fig, note_of(table))
 
 
 def _ranked(ax: Axes, part: pd.DataFrame, metric: str, between: str) -> None:
@@ -296,7 +288,6 @@ def _ranked(ax: Axes, part: pd.DataFrame, metric: str, between: str) -> None:
 def capacity(
     scores: pd.DataFrame,
     metric: str = "ssim",
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -305,7 +296,6 @@ def capacity(
     Args:
         scores: table of ``studies.capacity``.
         metric: ``ssim`` or ``ssim_foreground``.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -343,9 +333,8 @@ def capacity(
         legend(fig, handles, 4)
         seeds = rows.groupby("channels")["seed"].nunique()
         few = ", ".join(str(c) for c in seeds.index[seeds == 1])
-        own = scores.attrs.get("note")
         extra = f"single seed: {few} channels" if few else ""
-        return described(fig, note if note is not None else own, extra)
+        return described(fig, note_of(scores), extra)
 
 
 def _widths(ax: Axes, values: pd.Series, training: str) -> None:

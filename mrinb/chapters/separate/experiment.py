@@ -24,6 +24,7 @@ from mrinb.recon.training import LEARNING_RATES, learning_rate_grid
 from mrinb.shifts import Shift, section3
 from mrinb.specs import ModelSpec
 from mrinb.stats import claims, ranks
+from mrinb.tables import note_of, noted
 from mrinb.widgets import CompareData
 
 PAPER_CHANNELS, PAPER_SMALL = 32, 10
@@ -199,9 +200,7 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
     each = means.groupby([*trained, "distribution"], sort=False)[[*claims.METRICS]].var()
     table = np.sqrt(each.groupby(trained, sort=False).mean())
     seeds = means.groupby(trained, sort=False)["seed"].nunique()
-    table = table.assign(seeds=seeds).reset_index()
-    table.attrs["note"] = scores.attrs.get("note")
-    return table
+    return noted(table.assign(seeds=seeds).reset_index(), note_of(scores))
 
 
 @claims.answers(lambda claim, found, verdict: claims.Outcome(claim, verdict, found))
@@ -302,9 +301,7 @@ def learning_rates(
         scores = pd.concat([entries[spec].table("scores") for spec in group])
         means = scores[[*metrics.VERSIONS]].mean()
         rows.append({"learning_rate": run.learning_rate, "seed": run.seed, **means})
-    table = pd.DataFrame(rows)
-    table.attrs["note"] = lab.note(list(specs))
-    return table
+    return noted(pd.DataFrame(rows), lab.note(list(specs)))
 
 
 def flat_rates(grid: pd.DataFrame) -> pd.DataFrame:

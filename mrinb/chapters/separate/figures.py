@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,6 +23,7 @@ from mrinb.figures.base import (
     spaced,
 )
 from mrinb.labels import OTHERS, SCORES
+from mrinb.tables import note_of
 
 COLUMNS = 3
 LEAST_SPAN = 0.02
@@ -37,7 +35,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 def learning_rates(
     grid: pd.DataFrame,
     chosen: float = 1e-3,
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -49,7 +46,6 @@ def learning_rates(
     Args:
         grid: tables of ``lab.learning_rates`` with a column ``series``.
         chosen: the rate that is marked: the recipe's.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -88,14 +84,13 @@ def learning_rates(
                 ax.set_ylabel("validation SSIM")
             if columns > 1 or number == len(parts) - 1:
                 ax.set_xlabel("largest learning rate, thousandths")
-        return described(fig, _note(note, grid), f"dashed: the recipe's {chosen:g}")
+        return described(fig, note_of(grid), f"dashed: the recipe's {chosen:g}")
 
 
 @drawn
 def spread(
     table: pd.DataFrame,
     limit: float = 3000,
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -104,7 +99,6 @@ def spread(
     Args:
         table: result of ``section3.spread``: one row a training set.
         limit: number of slices that is marked.
-        note: of the caption; None takes the table's own.
         width: in inches.
 
     Raises:
@@ -132,7 +126,7 @@ def spread(
                       "offset points", ha="right", va="top", color=MUTED)  # fmt: skip
         if handles := left.get_legend_handles_labels()[0]:
             legend(fig, handles, 3)
-        return described(fig, _note(note, table), f"dashed: {limit:,.0f} slices")
+        return described(fig, note_of(table), f"dashed: {limit:,.0f} slices")
 
 
 def _scatter(ax: Axes, table: pd.DataFrame, metric: str) -> None:
@@ -156,7 +150,3 @@ def _check(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
             raise MrinbError(f"{what} lacks column {name!r}")
     if table.empty:
         raise MrinbError(f"{what} is empty: run at least one training")
-
-
-def _note(note: Mapping[str, Any] | None, table: pd.DataFrame) -> Mapping[str, Any] | None:
-    return note if note is not None else table.attrs.get("note")

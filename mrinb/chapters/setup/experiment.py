@@ -72,9 +72,7 @@ def noise_ceilings(lab: Lab) -> pd.DataFrame:
         }
         for name, arrays in zip(names, lab.show(specs), strict=True)
     ]
-    table = pd.DataFrame(rows)
-    table.attrs["empty"] = "known of simulated data only"
-    return table
+    return pd.DataFrame(rows)
 
 
 def forward_model(lab: Lab, distribution: str, coils: int = 4) -> Shown:

@@ -14,6 +14,7 @@ from mrinb.pools import Pool
 from mrinb.runs import Shown
 from mrinb.similarity import embedders, search
 from mrinb.specs import EmbedderSpec, FeatureSpec, MatchSpec, SimilaritySpec
+from mrinb.tables import noted
 
 
 def similarities(
@@ -34,7 +35,6 @@ def similarities(
         A tidy table, one row a test patch, pool and number of training patches: ``pool``,
         ``pool_string``, ``contains`` (whether the pool has distributions that are tested),
         ``single`` (whether it is one distribution) and the columns of ``search.tidy``.
-        ``attrs["note"]`` says where it comes from.
 
     Raises:
         MrinbError: there are no weights, or a pool has too few patches.
@@ -53,9 +53,7 @@ def similarities(
         )
         for label, spec in specs.items()
     ]
-    table = pd.concat(tables, ignore_index=True)
-    table.attrs["note"] = _note(lab, list(specs.values()))
-    return table
+    return noted(pd.concat(tables, ignore_index=True), _note(lab, list(specs.values())))
 
 
 def matches(

@@ -40,6 +40,7 @@ from mrinb.figures.base import (
 from mrinb.figures.tables import table
 from mrinb.labels import ROLES, SCORES
 from mrinb.stats import ranks
+from mrinb.tables import note_of
 
 _MARKERS = "o^sDvphX<>"
 _SINGLE = ROLES["narrow"]
@@ -56,7 +57,6 @@ def similarity(
     metric: str = "ssim",
     compared: Sequence[str] = ("P", "Q"),
     best: str = "",
-    note: Mapping[str, Any] | None = None,
     *,
     width: float = PAGE_WIDTH,
 ) -> Drawing:
@@ -74,7 +74,6 @@ def similarity(
         metric: a key of ``SCORES``.
         compared: pools whose histograms are drawn.
         best: label of the pool that is P_best, named so in the legend.
-        note: of the caption; None makes one of both tables' own.
         width: in inches.
 
     Raises:
@@ -106,12 +105,12 @@ def similarity(
         grid[1, 1].set_xlabel("mean similarity of the test patches")
         handles = _handles(points, order, best)
         legend(fig, handles, 4, columnspacing=1.2, handletextpad=0.4)
-        return described(fig, note if note is not None else similarity_note(similarities, scores))
+        return described(fig, similarity_note(similarities, scores))
 
 
 def similarity_note(similarities: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
     """The note of a figure of both tables: seeds of the scores, embedder of the similarities."""
-    near, trained = similarities.attrs.get("note"), scores.attrs.get("note")
+    near, trained = note_of(similarities), note_of(scores)
     if near is None or trained is None:
         raise MrinbError("a table has no note: give the tables of the lab as they are")
     return {**near, **trained, "key": f"{near['key']}, {trained['key']}"}
@@ -236,17 +235,11 @@ def _handles(points: pd.DataFrame, order: Sequence[str], best: str) -> list[Line
 
 
 @drawn
-def similarity_curves(
-    similarities: pd.DataFrame,
-    note: Mapping[str, Any] | None = None,
-    *,
-    width: float = PAGE_WIDTH,
-) -> Drawing:
+def similarity_curves(similarities: pd.DataFrame, *, width: float = PAGE_WIDTH) -> Drawing:
     """Mean similarity of every pool over the number of its patches that are compared.
 
     Args:
         similarities: table of ``lab.similarity``.
-        note: of the caption; None takes the table's own.
         width: in inches.
     """
     means = similarities.groupby(["pool", "compared"], sort=False)["similarity"].mean()
@@ -277,8 +270,7 @@ def similarity_curves(
             legend(fig, handles, 2)
         else:
             legend(fig, handles, 1, loc="outside right upper")
-        own = similarities.attrs.get("note")
-        return described(fig, note if note is not None else own)
+        return described(fig, note_of(similarities))
 
 
 @drawn
