@@ -10,9 +10,9 @@ freedom (Hesterberg, What teachers should know about the bootstrap, 2015).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -134,7 +134,10 @@ class Part(Protocol):
         ...
 
     def values(self, seeds: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-        """The number, shape (draws,), for weights (draws, seeds) and (draws, subjects)."""
+        """The number, shape (draws,), for weights (draws, seeds) and (draws, subjects).
+
+        One of both may have a single row, which then goes with each of the other.
+        """
         ...
 
 
@@ -188,6 +191,46 @@ class Mean:
         return (sums - sums.sum() / size * counts) / size
 
 
+Groups = tuple[tuple[int, ...], ...]
+"""Places of the units of each group."""
+
+
+class _Draws(NamedTuple):
+    """How often each unit is drawn, arrays of shape (replicates, units).
+
+    Attributes:
+        seeds, subjects: all groups of both drawn.
+        of_seeds, of_subjects: one group drawn and the others once, one array a group.
+    """
+
+    seeds: np.ndarray
+    subjects: np.ndarray
+    of_seeds: tuple[np.ndarray, ...]
+    of_subjects: tuple[np.ndarray, ...]
+
+
+@lru_cache(maxsize=8)  # the scores of one comparison, and its claim, share their draws
+def _draws(label: str, seeds: Groups, subjects: Groups) -> _Draws:
+    """The replicates of a comparison."""
+    rng = np.random.default_rng(zlib.crc32(label.encode()))
+    together = [_drawn(rng, groups, range(len(groups))) for groups in (seeds, subjects)]
+    alone = [
+        tuple(_drawn(rng, groups, [one]) for one in range(len(groups)))
+        for groups in (seeds, subjects)
+    ]
+    return _Draws(together[0], together[1], alone[0], alone[1])
+
+
+def _drawn(rng: np.random.Generator, groups: Groups, which: Iterable[int]) -> np.ndarray:
+    """Units of the groups ``which`` drawn with replacement, all others once."""
+    weights = np.ones((REPLICATES, sum(map(len, groups))), int)
+    for members in (groups[place] for place in which):
+        n = len(members)
+        weights[:, list(members)] = rng.multinomial(n, np.full(n, 1 / n), REPLICATES)
+    weights.flags.writeable = False
+    return weights
+
+
 class _Units:
     """Seeds or subjects of several parts, in the groups that they are drawn in.
 
@@ -205,18 +248,15 @@ class _Units:
         self.of_parts = [np.array([place[unit] for unit in units]) for units in parts]
         self.count = len(groups)
 
-    def draw(self, rng: np.random.Generator, only: str | None = None) -> np.ndarray:
-        """How often each unit is drawn (replicates, units); of one group only, or of all."""
-        weights = np.ones((REPLICATES, self.count), int)
-        for group, members in self.groups.items():
-            if only in (None, group):
-                n = len(members)
-                weights[:, members] = rng.multinomial(n, np.full(n, 1 / n), REPLICATES)
-        return weights
+    @property
+    def members(self) -> Groups:
+        """Places of the units of each group."""
+        return tuple(tuple(map(int, places)) for places in self.groups.values())
 
-    def once(self, rows: int = 1) -> np.ndarray:
-        """Every unit once."""
-        return np.ones((rows, self.count), int)
+    @property
+    def once(self) -> np.ndarray:
+        """Every unit once, shape (1, units)."""
+        return np.ones((1, self.count), int)
 
 
 def interval(parts: Part | Sequence[Part], label: str = "") -> Interval:
@@ -233,10 +273,9 @@ def interval(parts: Part | Sequence[Part], label: str = "") -> Interval:
     """
     found = [parts] if not isinstance(parts, Sequence) else list(parts)
     seeds, subjects = _seed_units(found), _subject_units(found)
-    rng = np.random.default_rng(zlib.crc32(label.encode()))
-    estimate = float(_values(found, seeds, subjects, seeds.once(), subjects.once())[0])
-    drawn_seeds = seeds.draw(rng)
-    draws = _values(found, seeds, subjects, drawn_seeds, subjects.draw(rng))
+    estimate = float(_values(found, seeds, subjects, seeds.once, subjects.once)[0])
+    weights = _draws(label, seeds.members, subjects.members)
+    draws = _values(found, seeds, subjects, weights.seeds, weights.subjects)
     draws = draws[np.isfinite(draws)]
     nothing = Variance((), 0.0)
     if not np.isfinite(estimate) or not len(draws):
@@ -246,7 +285,7 @@ def interval(parts: Part | Sequence[Part], label: str = "") -> Interval:
         variance = _variance_of_means(means, seeds, subjects)
         drawn = float(draws.std())
     else:
-        variance, drawn = _variance_drawn(found, seeds, subjects, rng)
+        variance, drawn = _variance_drawn(found, seeds, subjects, weights)
     draws = estimate + _stretch(variance, drawn) * (draws - estimate)
     low, high = np.quantile(draws, [LEVEL, 1 - LEVEL])
     return Interval(estimate, float(low), float(high), draws, variance)
@@ -301,28 +340,23 @@ def _variance_of_means(parts: Sequence[Mean], seeds: _Units, subjects: _Units) -
 
 
 def _variance_drawn(
-    parts: Sequence[Part], seeds: _Units, subjects: _Units, rng: np.random.Generator
+    parts: Sequence[Part], seeds: _Units, subjects: _Units, weights: _Draws
 ) -> tuple[Variance, float]:
     """Variance from drawing one group at a time, and the standard deviation of what was drawn.
 
     What both add together is not taken off, which makes the interval wider.
     """
+    sizes = [len(m) for m in (*seeds.members, *subjects.members)]
+    pairs = [(w, subjects.once) for w in weights.of_seeds]
+    pairs += [(seeds.once, w) for w in weights.of_subjects]
+    kinds = ["seeds"] * len(weights.of_seeds) + ["subjects"] * len(weights.of_subjects)
     factors, drawn = [], 0.0
-    for kind, units, weights in _one_at_a_time(seeds, subjects, rng):
-        values = _values(parts, seeds, subjects, *weights)
+    for kind, units, pair in zip(kinds, sizes, pairs, strict=True):
+        values = _values(parts, seeds, subjects, *pair)
         found = float(np.var(values[np.isfinite(values)]))
         factors.append(Factor(kind, units, _ratio(units) * found))
         drawn += found * (units > 1)
     return Variance(tuple(factors), 0.0, drawn=True), float(np.sqrt(drawn))
-
-
-def _one_at_a_time(
-    seeds: _Units, subjects: _Units, rng: np.random.Generator
-) -> Iterator[tuple[str, int, tuple[np.ndarray, np.ndarray]]]:
-    for group, members in seeds.groups.items():
-        yield "seeds", len(members), (seeds.draw(rng, group), subjects.once(REPLICATES))
-    for group, members in subjects.groups.items():
-        yield "subjects", len(members), (seeds.once(REPLICATES), subjects.draw(rng, group))
 
 
 def _stretch(variance: Variance, drawn: float) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -197,7 +198,9 @@ class _Sums(NamedTuple):
 
     def means(self, weights: np.ndarray) -> np.ndarray:
         """Mean scores (draws, points) for weights of the subjects (draws, subjects)."""
-        return (weights @ self.values.T) / (weights @ self.counts)[:, None]
+        tested = self.counts > 0
+        weights = weights[:, tested]
+        return (weights @ self.values[:, tested].T) / (weights @ self.counts[tested])[:, None]
 
 
 class _Set(NamedTuple):
@@ -244,7 +247,7 @@ class Above:
         groups = np.where(self.inner, BASELINE, "")
         return dict(zip(self.names, groups, strict=True))
 
-    @property
+    @cached_property
     def _trained(self) -> tuple[np.ndarray, pd.Index]:
         return self.runs.droplevel("size").factorize()
 
@@ -412,7 +415,7 @@ def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Data
         baseline's range of x, ``runs, seeds, subjects``.
     """
     rows = []
-    trained = scores[scores["size"].isin([FULL, QUARTER])]
+    trained = _grouped_fast(scores[scores["size"].isin([FULL, QUARTER])])
     for shift, part in trained.groupby("shift", sort=False):
         models = list(part["model"].unique())
         for model in (*models, "all") if len(models) > 1 else models:
@@ -425,6 +428,12 @@ def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Data
                     rows.append({"shift": shift, "model": model, "quantity": what,
                                  "metric": metric, **found})  # fmt: skip
     return noted(pd.DataFrame(rows), note_of(scores))
+
+
+def _grouped_fast(scores: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with columns of plain objects: pandas groups its strings slowly."""
+    texts = scores.select_dtypes(["str", "string"]).columns
+    return scores.astype(dict.fromkeys(texts, object))
 
 
 class Share(NamedTuple):
