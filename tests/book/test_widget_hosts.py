@@ -142,7 +142,8 @@ def lab(browser, tmp_path_factory):
         lab.page.wait_for_function(READY)
         lab.page.wait_for_timeout(1500)  # a moment later Lab takes the notebook as the current one
         lab.do("notebook:run-all-cells")
-        lab.page.locator(".mrinb-toy[data-drawn]").wait_for()
+        imported = 180_000  # of a kernel on a busy machine
+        lab.page.locator(".mrinb-toy[data-drawn]").wait_for(timeout=imported)
         drawn(lab)
         lab.do("docmanager:save")
         yield lab
