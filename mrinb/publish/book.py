@@ -387,8 +387,8 @@ def cleaned(notebook: Any) -> Any:
     """An executed notebook without what a page does not need.
 
     Papermill's and the kernel's timestamps go, and what says how long computing will take; code is
-    folded; of a widget only its HTML stays. What verdicts say goes into the
-    notebook's metadata, for the book's table of claims.
+    folded; of a widget only its HTML stays, and a bar of progress, which has none, goes. What
+    verdicts say goes into the notebook's metadata, for the book's table of claims.
     """
     from mrinb.stats.claims import VERDICT_MIME  # pandas and scipy: not needed to run a chapter
     from mrinb.stats.headlines import HEADLINE_MIME
@@ -400,7 +400,7 @@ def cleaned(notebook: Any) -> Any:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if not _announces(output)]
+            cell.outputs = [o for o in cell.outputs if not (_announces(o) or _needs_kernel(o))]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
             verdicts.append(output.get("data", {}).pop(VERDICT_MIME, None))
@@ -416,6 +416,12 @@ def _announces(output: Any) -> bool:
     if output.output_type != "stream" or output.name != "stderr":
         return False
     return all(line.startswith(ANNOUNCEMENT) for line in output.text.strip().splitlines())
+
+
+def _needs_kernel(output: Any) -> bool:
+    """Whether an output is a live widget without a page's form of it, as bars of progress are."""
+    kinds = output.get("data", {}).keys()
+    return WIDGET_MIME in kinds and kinds <= {WIDGET_MIME, "text/plain"}
 
 
 def run_chapter(

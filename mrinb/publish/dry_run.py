@@ -15,7 +15,7 @@ import inspect
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -321,9 +321,11 @@ def _note(stage: Rehearsal, claim: str, verdict: claims.Verdict | None) -> None:
 
 
 def _holds_missing(value: Any) -> bool:
-    """Whether a value is a stand-in, or a collection with one in it."""
+    """Whether a value is a stand-in, or a collection or record with one in it."""
     if isinstance(value, Missing):
         return True
+    if is_dataclass(value) and not isinstance(value, type):
+        return any(_holds_missing(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, Mapping):
         return any(map(_holds_missing, value.values()))
     return isinstance(value, list | tuple | set) and any(map(_holds_missing, value))

@@ -75,7 +75,7 @@ def terms(page: str) -> dict[str, Term]:
         if meaning is not None:
             text = " ".join(meaning.get_text(" ").split())
             found[name.get_text().strip()] = Term(
-                str(name["id"]), re.sub(r" ([,.;:)])", r"\1", text)
+                str(name["id"]), re.sub(r"(?<=\() | (?=[,.;:)])", "", text)
             )
     return found
 
@@ -108,6 +108,7 @@ def explained(page: str, known: Mapping[str, Term], url: str) -> str:
     start, end = page.find("<article"), page.rfind("</article>")
     if start < 0 or end < 0:
         return page
+    end += len("</article>")
     soup = BeautifulSoup(page[start:end], "html.parser")
     for text in list(_prose(soup)):
         _link(soup, text, left, known, url)

@@ -170,8 +170,15 @@ def _number(value: float) -> str:
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _link(chapter: str, words: Mapping[str, Any], inner: str) -> str:
-    """A row or tile that leads to the verdict in its chapter and says its sentence."""
+def _link(chapter: str, words: Mapping[str, Any], inner: str, *, named: bool) -> str:
+    """A row or tile that leads to the verdict in its chapter and says its sentence.
+
+    Args:
+        chapter: the chapter's name.
+        words: what the verdict says.
+        inner: what is seen of it.
+        named: whether that is words, which the sentence then describes; else it is the link's name.
+    """
     from mrinb.stats.claims import mean_in_words  # pandas and scipy: only where there are verdicts
 
     role = "our control" if words["control"] else "the paper's claim"
@@ -179,10 +186,15 @@ def _link(chapter: str, words: Mapping[str, Any], inner: str) -> str:
         f"{words['verdict']}: {words['statement']} ({role}, {words['paper']}) "
         f"{mean_in_words(words)} {words['needed']}".strip()
     )
+    anchor = html.escape(words["anchor"])
+    tip = f"said-{chapter}-{anchor}"
+    label = f'aria-describedby="{tip}"' if named else f'aria-label="{said}"'
+    place = f' id="{tip}"' if named else ""
     return (
         f'<li data-verdict="{html.escape(words["verdict"])}">'
-        f'<a href="../notebooks/{chapter}.html#{html.escape(words["anchor"])}" aria-label="{said}">'
-        f'{inner}<span class="tip" aria-hidden="true">{said}</span></a></li>'
+        f'<a href="../notebooks/{chapter}.html#{anchor}" {label}>{inner}'
+        f'<span class="tip" aria-hidden="true"{place}>{said}</span>'
+        "</a></li>"
     )
 
 
@@ -202,12 +214,12 @@ def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
         "</small></span>"
         f"{_picture(words, axis)}"
     )
-    return _link(chapter, words, inner)
+    return _link(chapter, words, inner, named=True)
 
 
 def _tile(chapter: str, words: Mapping[str, Any]) -> str:
     inner = f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'
-    return _link(chapter, words, inner)
+    return _link(chapter, words, inner, named=False)
 
 
 def _picture(words: Mapping[str, Any], axis: _Axis) -> str:

@@ -74,6 +74,7 @@ def test_a_chapter_shows_results_and_nothing_of_the_machine_it_was_built_on(buil
     text = (built_book / f"{name}.html").read_text(encoding="utf-8")
     assert "cell_output" in text
     assert "Traceback" not in text
+    assert not re.search(r"\d%\|.*\| *\d\d:\d\d", text)  # a bar of progress
     assert "widget-view+json" not in text
     assert str(Path.home()) not in text
     assert str(built_book.parents[1]) not in text

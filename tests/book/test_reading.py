@@ -160,7 +160,10 @@ def test_a_row_of_the_scoreboard_says_its_sentence_and_leads_to_its_verdict(open
     row.focus()
     settle(seen)
     assert tip.is_visible()
-    assert tip.inner_text() == row.get_attribute("aria-label")
+    described = row.get_attribute("aria-describedby")
+    assert (
+        tip.inner_text() == row.get_attribute("aria-label") or tip.get_attribute("id") == described
+    )
     assert row.locator("..").get_attribute("data-verdict") in tip.inner_text()
     anchor = row.get_attribute("href").partition("#")[2]
     seen.page.keyboard.press("Enter")

@@ -26,6 +26,8 @@ LESSON = "Toy(ToyData.simulate(n=20, d=4))"
 NOTEBOOK = "widgets.ipynb"
 EXECUTE = "([name, args]) => { window.jupyterapp.commands.execute(name, args ?? {}); }"
 
+IMPORTED = 180_000  # ms in which a kernel of a busy machine has imported the package
+
 READY = """() => window.jupyterapp.restored.then(() => {
     const panel = window.jupyterapp.shell.currentWidget;
     const kernel = panel?.sessionContext?.session?.kernel;
@@ -63,7 +65,7 @@ def served(folder: Path, *command: str):
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            wait_for(f"{address}/", server, folder / "server.log")
+            wait_for(f"{address}/nothing", server, folder / "server.log")
             yield address
         finally:
             server.terminate()  # it ends its kernels
@@ -75,10 +77,12 @@ def served(folder: Path, *command: str):
 
 
 def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    """Wait until the server answers, or say what it said."""
+    """Wait until the server answers, be it that there is nothing, or say what it said."""
     for _ in range(600):
         try:
             urllib.request.urlopen(address, timeout=20)
+            return
+        except urllib.error.HTTPError:
             return
         except OSError:
             assert server.poll() is None, log.read_text()
@@ -142,7 +146,7 @@ def lab(browser, tmp_path_factory):
         lab.page.wait_for_function(READY)
         lab.page.wait_for_timeout(1500)  # a moment later Lab takes the notebook as the current one
         lab.do("notebook:run-all-cells")
-        lab.page.locator(".mrinb-toy[data-drawn]").wait_for()
+        lab.page.locator(".mrinb-toy[data-drawn]").wait_for(timeout=IMPORTED)
         drawn(lab)
         lab.do("docmanager:save")
         yield lab
@@ -319,7 +323,7 @@ def test_voila(browser, lab, tmp_path):
     with served(tmp_path, "voila", NOTEBOOK, "--Voila.ip=127.0.0.1") as address:
         seen = Lab(browser, tmp_path, address)
         seen.page = jupyter_page(browser, address)
-        seen.page.goto(f"{address}/")
+        seen.page.goto(f"{address}/", timeout=IMPORTED)  # it answers when the notebook has run
         try:
             reacts(seen)
         finally:

@@ -261,7 +261,8 @@ def test_a_page_keeps_no_timestamps_and_no_live_widgets(root, tmp_path):
     code = (
         "from IPython.display import display\n"
         "kind = 'application/vnd.jupyter.' + 'widget-view+json'\n"
-        "display({kind: {'model_id': 'x'}, 'text/html': '<b>b</b>'}, raw=True)"
+        "display({kind: {'model_id': 'x'}, 'text/html': '<b>b</b>'}, raw=True)\n"
+        "display({kind: {'model_id': 'y'}, 'text/plain': ' 0%' + '|' + ' 00:00'}, raw=True)"
     )
     standin.write(root, "05_widget", "5", code)
     chapter, live, page = book.find_chapter(root, "5"), tmp_path / "l.ipynb", tmp_path / "p.ipynb"
@@ -271,6 +272,7 @@ def test_a_page_keeps_no_timestamps_and_no_live_widgets(root, tmp_path):
         assert word in live.read_text()
         assert word not in page.read_text()
     assert "<b>b</b>" in page.read_text()
+    assert "0%| 00:00" in live.read_text() and "0%| 00:00" not in page.read_text()
     tags = [c.metadata.get("tags", []) for c in nbformat.read(page, as_version=4).cells]
     assert ["injected-parameters", "remove-cell"] in tags
 

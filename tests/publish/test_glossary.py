@@ -23,6 +23,7 @@ def test_the_first_use_is_linked_and_explained():
     assert 'href="../book/glossary.html#term-SSIM"' in made
     assert '<span class="mrinb-tip" id="tip-term-SSIM" role="tooltip">A score.</span>' in made
     assert made.startswith("<html><body><nav>SSIM</nav>")
+    assert made.endswith("</ul></article></body></html>") and made.count("</article>") == 1
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,9 @@ def test_a_page_without_an_article_stays():
 
 
 def test_meanings_are_read_from_the_built_page():
-    html = (
-        '<dl><dt id="term-SSIM">SSIM<a class="headerlink">#</a></dt><dd><p>A <b>score</b>.</p></dd>'
-    )
-    assert terms(html) == {"SSIM": Term("term-SSIM", "A score.")}
+    name = '<dt id="term-SSIM">SSIM<a class="headerlink">#</a></dt>'
+    html = f"<dl>{name}<dd><p>A (<i>good</i>) <b>score</b>.</p></dd></dl>"
+    assert terms(html) == {"SSIM": Term("term-SSIM", "A (good) score.")}
 
 
 def test_every_linked_term_is_in_the_glossary():

@@ -1,5 +1,6 @@
 """The scoreboard says what verdicts say, to eyes, ears and keyboards."""
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -41,9 +42,14 @@ def test_a_row_leads_to_its_verdict_and_says_its_sentence():
     assert [link["href"] for link in links] == [
         *["../notebooks/03_one.html#claim-c-d-0"] * 3, "../notebooks/A_three.html#claim-c-d-0",
     ]  # fmt: skip
-    assert links[0]["aria-label"].startswith("undecided: S. (the paper's claim, Fig. 1)")
-    assert "(our control, Fig. 1)" in links[2]["aria-label"]
-    assert "The paper prints +0.006." in links[3]["aria-label"]
+    assert links[0]["aria-describedby"] == "said-03_one-claim-c-d-0"
+    said = re.findall(
+        r'class="tip" aria-hidden="true" id="([^"]+)">([^<]+)<', scoreboard.board(FOUND)
+    )
+    assert [place for place, _ in said] == [link["aria-describedby"] for link in links]
+    assert html.unescape(said[0][1]).startswith("undecided: S. (the paper's claim, Fig. 1)")
+    assert "(our control, Fig. 1)" in html.unescape(said[2][1])
+    assert "The paper prints +0.006." in said[3][1]
     assert [item["data-verdict"] for item in page.all("li")] == [
         "undecided", "holds", "holds", "holds",
     ]  # fmt: skip
@@ -132,5 +138,5 @@ def test_words_cannot_break_the_page_or_markdown(make):
     found = {"A_x": [words("holds", statement='a "quoted" <script>b</script>\n\nc')]}
     text = make(found)
     assert "<script" not in text and "\n" not in text
-    assert 'a "quoted" <script>b</script>' in Page(text).all("a")[0]["aria-label"]
+    assert 'a "quoted" <script>b</script>' in html.unescape(text)
     assert make({}) == ""
