@@ -314,7 +314,7 @@ def test_words_for_targets_can_be_given():
         (lambda: setup.figures.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
         (lambda: figures.note_text({"data": "simulated data"}), "lacks 'profile'"),
         (lambda: figures.show(MADE["history"](), " ", NOTE), "alternative text"),
-        (lambda: figures.show(figures.history(history()), "losses"), "no note"),
+        (lambda: figures.show(figures.history(pd.DataFrame(history())), "losses"), "no note"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_one_line(call, says):
