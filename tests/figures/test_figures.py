@@ -370,7 +370,7 @@ def test_forward_model_masks_the_measurements():
 
 
 def test_history_is_drawn_over_epochs_and_steps():
-    fig = figures.history(history(), NOTE)
+    fig = figures.history(history())
     left, right = fig.axes
     means = {ln.get_label(): ln for ln in left.lines if not ln.get_label().startswith("_")}
     assert set(means) == {"P", "P+Q"}
