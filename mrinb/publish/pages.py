@@ -64,7 +64,7 @@ def parameters_tables(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -
         if not parts and shared:
             parts.append(_parameters(own[name] for name in own if name in shared))
         rows = [own[name] for name in own if name not in shared]
-        parts.append(f"````{{dropdown}} {called(chapter)}\n\n{_parameters(rows)}````\n")
+        parts.append(f"````{{dropdown}} {scoreboard.called(chapter)}\n\n{_parameters(rows)}````\n")
     return "\n".join(parts)
 
 
@@ -72,13 +72,6 @@ def _parameters(rows: Iterable[Mapping[str, str]]) -> str:
     cells = [[f"`{p['name']}`", f"`{p['inferred_type_name']}`", f"`{p['default']}`", p["help"]]
              for p in rows]  # fmt: skip
     return table(["parameter", "type", "default", "meaning"], cells)
-
-
-def called(chapter: str) -> str:
-    """What a chapter is called: ``03_...`` is Chapter 3, ``D_...`` Appendix D, ``S4_...`` S4."""
-    number = chapter.partition("_")[0].lstrip("0")
-    kind = "Supplement" if number.startswith("S") else "Appendix"
-    return f"{'Chapter' if number.isdigit() else kind} {number}"
 
 
 def pools_table() -> str:
@@ -164,7 +157,7 @@ def _chapter_claims(chapter: str, rows: Sequence[Mapping[str, Any]]) -> str:
         stated,  # pandas and scipy: a command that builds nothing needs neither
     )
 
-    blocks = [f"## {called(chapter)}", f"\n{{doc}}`../notebooks/{chapter}`\n"]
+    blocks = [f"## {scoreboard.called(chapter)}", f"\n{{doc}}`../notebooks/{chapter}`\n"]
     for control, name in ((False, "The paper's claims"), (True, "Our controls")):
         found = [words for words in rows if words["control"] == control]
         if found:

@@ -314,7 +314,7 @@ def test_words_for_targets_can_be_given():
         (lambda: setup.figures.spectrum({"real": {"power": blob()}}), "lack the array 'frequency'"),
         (lambda: figures.note_text({"data": "simulated data"}), "lacks 'profile'"),
         (lambda: figures.show(MADE["history"](), " ", NOTE), "alternative text"),
-        (lambda: figures.show(figures.history(history()), "losses"), "no note"),
+        (lambda: figures.show(figures.history(pd.DataFrame(history())), "losses"), "no note"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_one_line(call, says):
@@ -370,7 +370,7 @@ def test_forward_model_masks_the_measurements():
 
 
 def test_history_is_drawn_over_epochs_and_steps():
-    fig = figures.history(history(), NOTE)
+    fig = figures.history(history())
     left, right = fig.axes
     means = {ln.get_label(): ln for ln in left.lines if not ln.get_label().startswith("_")}
     assert set(means) == {"P", "P+Q"}
