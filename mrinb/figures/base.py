@@ -26,6 +26,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from PIL import Image
@@ -232,10 +233,7 @@ def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = 
         large: in bytes; None is ``LARGE``.
         quality: from 0 to 100, where it is lossy.
     """
-    buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        fig.savefig(buffer, format="png", dpi=96 * SCALE)
-    image = Image.open(buffer).convert("RGB")
+    image = _drawn(fig)
     exif = Image.Exif()
     exif[0x010E] = words  # ImageDescription
     rgb = np.asarray(image)
@@ -248,6 +246,18 @@ def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = 
         if len(lossless) <= (large or LARGE)
         else _encoded(image, quality=quality, **options)
     )
+
+
+def _drawn(fig: Figure) -> Image.Image:
+    """The picture of a figure, drawn once and never written as another file."""
+    dpi, canvas = fig.dpi, FigureCanvasAgg(fig)
+    with mpl.rc_context(STYLE):
+        fig.dpi = 96 * SCALE
+        try:
+            canvas.draw()
+        finally:
+            fig.dpi = dpi
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def _encoded(image: Image.Image, **options: Any) -> bytes:
