@@ -151,7 +151,8 @@ def _legend(axis: _Axis) -> str:
     return (
         f"<p><small>{_marks()}. Dots are mean differences over a claim's parts with "
         "90 % intervals: above on SSIM, below (hollow) on foreground SSIM. An interval right of "
-        "the strong line speaks for the claim, left of it against it. Shaded: differences within the margin. "
+        "the strong line speaks for the claim, left of it against it. Shaded: differences within "
+        "the margin. "
         "A triangle is what the paper prints. Distances from zero are drawn as square roots; rank "
         "correlations (dotted: 90 % of shuffles) lie between \N{MINUS SIGN}1 and 1. The mark "
         f"follows the worst part, not the mean.</small></p>{_ruler(axis)}"
