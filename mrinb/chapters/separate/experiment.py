@@ -203,11 +203,11 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
     return noted(table.assign(seeds=seeds).reset_index(), note_of(scores))
 
 
-@claims.answers(lambda claim, found, verdict: claims.Outcome(claim, verdict, found))
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+@claims.answers(lambda claim, found, verdict: claims.Outcome(claim, verdict, found))
 def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """Whether the scatter of seeds falls with the number of slices, and whether it is next to none.
 
