@@ -18,7 +18,7 @@ _SAME_SIZE = {**_POOLS, "diverse": "P, size of P_best"}
 register(
     Claim(
         "severity-is-there", "04", "better", Compare("P+Q", "P_best", on="Q"),
-        title="P_best leaves something to win on Q",
+        title="The best of P leaves something to win on Q",
         statement="On Q, a model trained on P and Q beats one trained on P_best: the shift costs "
         "something that diverse data could win back.",
         paper="our control; Section 4, Figure 5 (teal above violet)",
