@@ -44,7 +44,7 @@ register(
     ),
     Claim(
         "diversity-helps-on-foreground", "04", "better", Compare("P", "P_best", on="Q"),
-        title="The best chosen by foreground SSIM",
+        title="All of P better than its best by foreground SSIM",
         statement="On Q, a model trained on all distributions of P also beats one trained on the "
         "distribution that is best by foreground SSIM.",
         paper="our control: P_best is chosen by SSIM over the whole image",
@@ -53,7 +53,7 @@ register(
     Claim(
         "diversity-helps-on-foreground-same-size", "04", "better",
         Compare("P, size of P_best", "P_best", on="Q"),
-        title="The best by foreground SSIM, at equal size",
+        title="Better than the best by foreground SSIM at equal size",
         statement="Cut to the size of P_best, P still beats the distribution best by foreground "
         "SSIM on Q.",
         paper="our control: P_best is chosen by SSIM over the whole image, and P is the larger "
@@ -70,7 +70,7 @@ register(
     ),
     Claim(
         "effective-robustness-same-size", "04", "better", Above("P, size of P_best"),
-        title="Above the line at equal size",
+        title="P above the line at equal size",
         statement="Models trained on P cut to the size of P_best still lie above its line: the "
         "effective robustness is due to diversity.",
         paper="our control: in Section 4, P is also the larger set",

@@ -114,7 +114,7 @@ register(
         "Appendix B.3, Figure 13, top",
     ),
     _half(
-        "small-data-half-joint", "B", "A quarter of the data at equal size",
+        "small-data-half-joint", "B", "One for both, a quarter of the data, equal size",
         "With a quarter of the slices, one model trained on a random half of P and Q is still at "
         "least as good on each of them as the model trained on it alone.",
         "Appendix B.3, Figure 13, top (black bars)",
@@ -126,7 +126,7 @@ register(
         "Appendix B.3, Figure 13, bottom",
     ),
     _half(
-        "small-model-half-joint", "B", "A third of the channels at equal size",
+        "small-model-half-joint", "B", "One for both, a third of the channels, equal size",
         "With a third of the channels, one model trained on a random half of P and Q is still at "
         "least as good on each of them as the model trained on it alone.",
         "Appendix B.3, Figure 13, bottom (black bars)",
