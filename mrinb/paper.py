@@ -20,7 +20,7 @@ FINDINGS: dict[str, str] = {
     "one network": "One network trained on several distributions is as good on each of them as a "
     "network of its own.",
     "diverse data": "Diverse training data make a network better on a distribution that it has "
-    "not seen, and no worse on those that it has.",
+    "not seen, and no worse on those it has seen.",
     "similar data": "The more similar training data are to test data, the better.",
     "own weights": "Without a network, each distribution has a regularisation weight of its own.",
 }

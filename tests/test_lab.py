@@ -168,6 +168,7 @@ def test_one_scan_ends_with_what_a_network_makes_of_it(lab):
     assert "network" not in plain.arrays and not plain.note["seeds"]
     assert full.arrays["network"].shape == full.arrays["target"].shape
     assert 0 < full.arrays["ssim"] <= 1 and full.note["seeds"] == [0]
+    assert 0 < full.arrays["zero_filled_ssim"] <= 1
 
 
 def test_lines_that_masks_keep_are_those_that_the_scores_are_of(lab, scores):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,22 +21,34 @@ def parts(notebooks: Mapping[str, Any]) -> dict[str, str]:
 
 
 def answers(notebooks: Mapping[str, Any]) -> str:
-    """Every chapter's answer to its question, a line each.
+    """Every chapter's question and its answer, a line each; those of the appendices are folded.
 
     Args:
         notebooks: the executed chapters by name.
     """
-    lines = [
-        f"- [{_title(notebook)}](../notebooks/{name}.ipynb): {' '.join(sentences)}\n"
+    lines = {
+        name: f"- [{_title(notebook)}](../notebooks/{name}.ipynb): {_question(notebook)}"
+        f"{' '.join(sentences)}\n"
         for name, notebook in notebooks.items()
         if (sentences := dict.fromkeys(notebook.metadata.get("headlines", [])))
-    ]
-    return "".join(lines) or "No chapter of this build has come to an answer.\n"
+    }
+    chapters = "".join(line for name, line in lines.items() if name[0].isdigit())
+    others = "".join(line for name, line in lines.items() if not name[0].isdigit())
+    if others:
+        others = f"<details><summary>The appendices</summary>\n\n{others}\n</details>\n"
+    parts = [part for part in (chapters, others) if part]
+    return "\n".join(parts) or "No chapter of this build has come to an answer.\n"
 
 
 def _title(notebook: Any) -> str:
     first = notebook.cells[0].source.partition("\n")[0]
     return str(first.removeprefix("# ").strip())
+
+
+def _question(notebook: Any) -> str:
+    """What a chapter asks: the bold sentence of its first cell; empty where there is none."""
+    found = re.search(r"\*\*[^*]+\?\*\*", notebook.cells[0].source)
+    return f"{found[0]} " if found else ""
 
 
 def comparer(notebook: Any | None) -> str:

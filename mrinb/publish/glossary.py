@@ -74,9 +74,8 @@ def terms(page: str) -> dict[str, Term]:
             mark.decompose()
         if meaning is not None:
             text = " ".join(meaning.get_text(" ").split())
-            found[name.get_text().strip()] = Term(
-                str(name["id"]), re.sub(r"(?<=\() | (?=[,.;:)])", "", text)
-            )
+            text = re.sub(r" ([,.;:)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", text))
+            found[name.get_text().strip()] = Term(str(name["id"]), text)
     return found
 
 

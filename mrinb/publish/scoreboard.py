@@ -120,7 +120,7 @@ def small(verdicts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     rows = [(c, w) for c, found in verdicts.items() for w in found if not w["control"]]
     if not rows:
         return ""
-    parts = []
+    parts = [f"<p><small>{_marks()}.</small></p>"]
     for finding, sentence in FINDINGS.items():
         found = [row for row in rows if row[1]["finding"] == finding]
         if found:
@@ -142,12 +142,17 @@ def _axis(rows: Sequence[Mapping[str, Any]]) -> _Axis:
     return _Axis(-step * -(low // step), -step * (-high // step))
 
 
+def _marks() -> str:
+    reasons = {"underpowered": "too few seeds or subjects"}
+    return ", ".join(f"{mark} {reasons.get(word, word)}" for word, mark in MARKS.items())
+
+
 def _legend(axis: _Axis) -> str:
-    marks = "; ".join(f"{mark} {word}" for word, mark in MARKS.items())
     return (
-        f"<p><small>{marks}. Dots are mean differences over a claim's parts with 90 % intervals: "
-        "above on SSIM, below (hollow) on foreground SSIM. An interval right of the strong "
-        "line speaks for the claim, left of it against it. Shaded: differences within the margin. "
+        f"<p><small>{_marks()}. Dots are mean differences over a claim's parts with "
+        "90 % intervals: above on SSIM, below (hollow) on foreground SSIM. An interval right of "
+        "the strong line speaks for the claim, left of it against it. Shaded: differences within "
+        "the margin. "
         "A triangle is what the paper prints. Distances from zero are drawn as square roots; rank "
         "correlations (dotted: 90 % of shuffles) lie between \N{MINUS SIGN}1 and 1. The mark "
         f"follows the worst part, not the mean.</small></p>{_ruler(axis)}"
@@ -206,7 +211,7 @@ def called(chapter: str) -> str:
 
 
 def _row(chapter: str, words: Mapping[str, Any], axis: _Axis) -> str:
-    name = html.escape(words["claim"].replace("-", " "))
+    name = html.escape(words["title"])
     networks = html.escape(", ".join(words["networks"]))
     inner = (
         f'<b aria-hidden="true">{MARKS[words["verdict"]]}</b>'

@@ -6,7 +6,7 @@ import html
 from typing import Any, NamedTuple
 
 from mrinb.stats.effects import signed
-from mrinb.stats.verdicts import Verdict
+from mrinb.stats.verdicts import Verdict, too_few
 
 HEADLINE_MIME = "application/vnd.mrinb.headline+json"
 """Type of the sentence that a displayed headline leaves in an executed notebook."""
@@ -29,8 +29,17 @@ class Headline(NamedTuple):
         mean = self.verdict.pooled[0]
         over = "On average " if len(self.verdict.effects) > 2 else ""
         interval = f"90 % interval {_short(mean.low)} to {_short(mean.high)}"
-        parts = f"; {self.verdict.parts}" if self.verdict.parts else ""
+        parts = f"; {self._parts}" if self._parts else ""
         return f"{over}{_short(mean.estimate)} in {self.verdict.measure} ({interval}){parts}."
+
+    @property
+    def _parts(self) -> str:
+        """How the parts came out; of a single one that is not decided, its verdict and why."""
+        verdict = self.verdict
+        if verdict.parts or verdict.verdict in ("holds", "does not hold"):
+            return verdict.parts
+        why = too_few(verdict.effects)
+        return f"{verdict.verdict}: {why}" if why else verdict.verdict
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.numbers}"

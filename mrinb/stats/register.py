@@ -54,6 +54,7 @@ class Claim:
         kind: the rule.
         compared: what is compared, in every part; or a function that makes the comparisons from a
             score table and the claim's options.
+        title: the claim in a few words, for a list of all of them.
         statement: the claim in our words.
         paper: where the paper makes it, or why the control is there.
         finding: the finding of the paper that it belongs to, of ``paper.FINDINGS``.
@@ -68,6 +69,7 @@ class Claim:
     chapter: str
     kind: Kind
     compared: Compare | Above | tuple[Compare, ...] | Make
+    title: str = field(kw_only=True)
     statement: str = field(kw_only=True)
     paper: str = field(kw_only=True)
     finding: str = field(kw_only=True)

@@ -128,7 +128,8 @@ class Verdict:
         """All that the book's pages on claims say of it, as JSON has it."""
         claim = self.claim
         return {
-            "claim": self.id, "chapter": claim.chapter, "statement": claim.statement,
+            "claim": self.id, "title": claim.title, "chapter": claim.chapter,
+            "statement": claim.statement,
             "paper": claim.paper, "finding": claim.finding, "control": claim.control,
             "kind": claim.kind, "measure": self.measure, "verdict": self.verdict,
             "pooled": [
@@ -191,9 +192,8 @@ def stated(words: Mapping[str, Any], details: str = "") -> str:
     role = "our control" if words["control"] else "the paper's claim"
     source = esc(words["paper"].removeprefix("our control: ").removeprefix("our control; "))
     missing = f"<p>{esc(words['needed'])}</p>" if words["needed"] else ""
-    summary = "the part that decides" + (
-        f", and all {2 * words['count']} comparisons" if details else ""
-    )
+    every = "both" if words["count"] == 1 else f"all {2 * words['count']}"
+    summary = "the part that decides" + (f", and {every} comparisons" if details else "")
     return (
         f'<p data-verdict="{word}"><strong>{esc(IN_PLAIN_WORDS[words["verdict"]])}</strong> '
         f"{esc(words['statement'])} <em>({role}: {source})</em></p>"
@@ -212,9 +212,13 @@ def mean_in_words(words: Mapping[str, Any]) -> str:
     fields = [name for name in Pooled._fields if name != "needed"]
     means = [Pooled(**{n: p[n] for n in fields}, needed=None) for p in words["pooled"]]
     said = "; ".join(_pooled_words(p, words["kind"]) for p in means)
-    paper = "" if words["printed"] is None else f" The paper prints {words['printed']:+.4g}."
+    paper = "" if words["printed"] is None else f" The paper prints {_printed(words['printed'])}."
     parts = f" {words['parts'][0].upper()}{words['parts'][1:]}." if words["parts"] else ""
     return f"{over}{said}.{paper}{parts}"
+
+
+def _printed(value: float) -> str:
+    return f"{value:+.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _pooled_words(pooled: Pooled, kind: str) -> str:
@@ -299,6 +303,17 @@ def _beside(
         what = "rank correlation" if first.kind == "ranks" else "difference"
         extra += f"; the {what} is above 0 in {positive} of {len(both)} parts"
     return extra
+
+
+def too_few(effects: Sequence[Effect]) -> str:
+    """What there is too little of for a verdict, in words; empty where there is enough."""
+    seeds, subjects = min(e.seeds for e in effects), min(e.subjects for e in effects)
+    said = []
+    if 0 < seeds < MIN_SEEDS:  # none at all: nothing was trained
+        said.append("one seed" if seeds == 1 else f"{seeds} seeds")
+    if subjects < MIN_SUBJECTS:
+        said.append("one test subject" if subjects == 1 else f"{subjects} test subjects")
+    return " and ".join(said)
 
 
 def _parts_in_words(both: Sequence[Sequence[Effect]], words: Sequence[Word]) -> str:

@@ -181,7 +181,11 @@ function render({ model, el }) {
   const chooseView = select([], (value) => showView(+value));
   const chooseGroup = select(
     groups.map(({ label }, i) => [i, label]),
-    (value) => showView(views.findIndex(({ group }) => group === +value)),
+    (value) => {
+      const own = [...views.keys()].filter((i) => views[i].group === +value);
+      const { name } = views[model.get("view")]; // kept where the other group has it, too
+      showView(own.find((i) => views[i].name === name) ?? own[0]);
+    },
   );
   /** Menus of what the group has, filled anew when another group is shown. */
   let filled = null;

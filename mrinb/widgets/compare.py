@@ -44,9 +44,10 @@ TINTS = {
     "diverse, same size": "same-size",
     "P_best": "narrow",
     "P, size of P_best": "same-size",
+    "all four": "half",
 }
 """Colour of each training pool by its id, as in the book's figures; the style sheet has them."""
-OTHER_TINTS = 4  # for pools that have no role in the paper
+OTHER_TINTS = 5  # for pools that have no role in the paper
 
 
 class Comparer(StoredWidget):

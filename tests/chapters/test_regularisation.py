@@ -54,8 +54,8 @@ def test_tracks():
 def test_the_best_weight_is_each_targets_own():
     chosen = regularisation.best(scores(split="val"))
     assert chosen == {"P": 0.01, "Q": 0.001}
-    assert regularisation.at_edge(chosen, (0.001, 0.01)).endswith("that of P and that of Q")
-    assert "no chosen weight" in regularisation.at_edge(chosen, (1e-4, 0.001, 0.01, 0.1))
+    assert regularisation.at_edge(chosen, (0.001, 0.01)).endswith("weight of P and that of Q.")
+    assert "No chosen weight" in regularisation.at_edge(chosen, (1e-4, 0.001, 0.01, 0.1))
     weights = (1e-4, 0.001, 0.003, 0.01, 0.1)
     assert regularisation.spread(weights, {"P": 0.003, "Q": 0.01}) == [0.001, 0.003, 0.01, 0.1]
 

@@ -78,7 +78,7 @@ def test_distances_beyond_the_points_of_p_best_are_pale():
     found.loc[found["model"] == "all", "inside"] = False
     fig = figures.distances(noted(found, NOTE))
     assert any("extrapolated" in t for t in texts(fig))
-    pale = [line for line in fig.axes[0].lines if line.get_color() == "#9aa3ad"]
+    pale = [line for line in fig.axes[0].lines if line.get_color() == "#6b7682"]
     assert len(pale) == 3 * 2  # marks and intervals of three quantities
 
 

@@ -4,7 +4,8 @@
 def words(verdict, control=False, **changed):
     pooled = {"metric": "ssim", "estimate": 0.01, "low": 0.0, "high": 0.2, "margin": 0.005}
     return {
-        "claim": "c-d", "statement": "S.", "paper": "Fig. 1", "text": "+0.01", "verdict": verdict,
+        "claim": "c-d", "title": "C and D", "statement": "S.", "paper": "Fig. 1",
+        "text": "+0.01", "verdict": verdict,
         "control": control, "finding": "one network", "kind": "better", "count": 1, "parts": "",
         "needed": "", "printed": None, "networks": ["U-net"],
         "anchor": "claim-c-d-0",

@@ -96,7 +96,8 @@ def test_too_few_seeds_or_subjects_are_underpowered():
 def test_nguyen_s_cases(diverse, others, case):
     (found,) = robustness.cases(scores(diverse=diverse, others=others, models=ALL))
     assert (found.shift, found.model, found.case) == ("s", "unet", case)
-    assert found.text.startswith(case)
+    meant = {"(i)": "at least as good as", "(ii)": "worse than P_best", "neither": "worse than the"}
+    assert found.text.startswith(meant[case])
 
 
 def test_cases_of_every_shift_and_what_keeps_one_from_being_decided():

@@ -41,3 +41,16 @@ def test_the_sentence_is_that_of_the_verdict(table, sentence):
     assert f'data-verdict="{verdict.verdict}"' in html
     assert f'href="#{verdict.anchor}"' in html
     assert "90 % interval" in found.numbers
+
+
+@pytest.mark.parametrize(
+    ("table", "ending"),
+    [
+        (scores(0.05), ")."),
+        (scores(0.05, seeds=1), "; underpowered: one seed."),
+        (scores(0.05, seeds=2, subjects=4), "; underpowered: 2 seeds and 4 test subjects."),
+    ],
+)
+def test_numbers_of_a_single_part_say_why_it_is_not_decided(table, ending):
+    verdict = claims.check("diverse-beats-narrow", table)
+    assert claims.headline(verdict, **WORDS).numbers.endswith(ending)

@@ -18,6 +18,7 @@ register(
     Claim(
         "weights-differ", "A", "better",
         (Compare(OF_P, OF_Q, on="P"), Compare(OF_Q, OF_P, on="Q")),
+        title="Each distribution has its own weight",
         statement="Each distribution has a regularisation weight of its own: that chosen on P's "
         "validation data does better on P than that chosen on Q's, and on Q it is the other way "
         "around.",
@@ -31,6 +32,7 @@ register(
             Compare(OF_P, OF_Q, on="P", printed=_printed("knee/PD-Skyra", "0.01", "0.001")),
             Compare(OF_Q, OF_P, on="Q", printed=_printed("knee/PDFS-Aera", "0.001", "0.01")),
         ),
+        title="The paper's two weights differ",
         statement="Of the two weights that the paper compares, 0.01 does better on P and 0.001 on "
         "Q.",
         paper="Appendix A: 0.792 against 0.788 on P, 0.602 against 0.609 on Q",
@@ -39,6 +41,7 @@ register(
     Claim(
         "regularised-beats-zero-filled", "A", "better",
         (Compare(OF_P, ZERO_FILLED, on="P"), Compare(OF_Q, ZERO_FILLED, on="Q")),
+        title="Regularised beats the zero-filled image",
         statement="With the weight chosen on its validation data, l1-regularised least squares "
         "beats the zero-filled image on each distribution.",
         paper="our control: a method that does not gains nothing from any weight",

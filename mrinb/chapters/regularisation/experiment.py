@@ -85,8 +85,8 @@ def at_edge(chosen: Mapping[str, float], weights: Sequence[float]) -> str:
     ends = (min(weights), max(weights))
     at = [target for target, weight in chosen.items() if weight in ends]
     if not at:
-        return "no chosen weight is at an end of the grid"
-    return f"at an end of the grid: that of {' and that of '.join(at)}"
+        return "No chosen weight is at an end of the grid."
+    return f"At an end of the grid: the weight of {' and that of '.join(at)}."
 
 
 def beside_paper(

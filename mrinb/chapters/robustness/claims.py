@@ -18,6 +18,7 @@ _SAME_SIZE = {**_POOLS, "diverse": "P, size of P_best"}
 register(
     Claim(
         "severity-is-there", "04", "better", Compare("P+Q", "P_best", on="Q"),
+        title="The best of P leaves something to win on Q",
         statement="On Q, a model trained on P and Q beats one trained on P_best: the shift costs "
         "something that diverse data could win back.",
         paper="our control; Section 4, Figure 5 (teal above violet)",
@@ -26,6 +27,7 @@ register(
     ),
     Claim(
         "diversity-helps", "04", "better", Compare("P", "P_best", on="Q"),
+        title="All of P better than its best on Q",
         statement="On Q, a model trained on all distributions of P beats one trained on P_best, "
         "the best of them for Q.",
         paper="Section 4, Figure 5 (orange against violet)",
@@ -33,6 +35,7 @@ register(
     ),
     Claim(
         "diversity-helps-same-size", "04", "better", Compare("P, size of P_best", "P_best", on="Q"),
+        title="All of P better at equal size",
         statement="Cut to the size of P_best, P still beats P_best on Q: the gain is due to "
         "diversity.",
         paper="our control: in Section 4, P has as many slices for each of its distributions as "
@@ -41,6 +44,7 @@ register(
     ),
     Claim(
         "diversity-helps-on-foreground", "04", "better", Compare("P", "P_best", on="Q"),
+        title="All of P better than its best by foreground SSIM",
         statement="On Q, a model trained on all distributions of P also beats one trained on the "
         "distribution that is best by foreground SSIM.",
         paper="our control: P_best is chosen by SSIM over the whole image",
@@ -49,13 +53,16 @@ register(
     Claim(
         "diversity-helps-on-foreground-same-size", "04", "better",
         Compare("P, size of P_best", "P_best", on="Q"),
+        title="Better than the best by foreground SSIM at equal size",
         statement="Cut to the size of P_best, P still beats the distribution best by foreground "
         "SSIM on Q.",
-        paper="our control: both of the above",
+        paper="our control: P_best is chosen by SSIM over the whole image, and P is the larger "
+        "set",
         finding="diverse data", control=True, networks="most seeds", labels=_SAME_SIZE,
     ),
     Claim(
         "effective-robustness", "04", "better", Above("P"),
+        title="All of P above the line of its best",
         statement="Models trained on P lie above the line of those trained on P_best: at equal "
         "SSIM on P_best they have higher SSIM on Q.",
         paper="Section 4, Figure 5",
@@ -63,6 +70,7 @@ register(
     ),
     Claim(
         "effective-robustness-same-size", "04", "better", Above("P, size of P_best"),
+        title="P above the line at equal size",
         statement="Models trained on P cut to the size of P_best still lie above its line: the "
         "effective robustness is due to diversity.",
         paper="our control: in Section 4, P is also the larger set",
@@ -72,6 +80,7 @@ register(
     Claim(
         "diversity-does-no-harm", "04", "at least as good",
         Compare("P", "P_best", on="Q", severity=("P+Q", "P_best")),
+        title="All of P no worse than its best on Q",
         statement="On Q, a model trained on P is at least as good as one trained on P_best: case "
         "(i), not case (ii).",
         paper="Section 4, after Nguyen et al. (2022)",
@@ -79,6 +88,7 @@ register(
     ),
     Claim(
         "gap-remains", "04", "better", Compare("P+Q", "P", on="Q"),
+        title="Data of Q still help",
         statement="Diverse data do not replace data from Q here: a model trained on P and Q beats "
         "one trained on P.",
         paper="Section 4, Figure 5 (teal above orange); Section 8",
@@ -87,6 +97,7 @@ register(
     ),
     Claim(
         "architecture-independent", "04", "better", Compare("P", "P_best", on="Q"),
+        title="All of P better, with every network",
         statement="The gain of P over P_best on Q does not depend on the architecture: every "
         "network has it.",
         paper="Section 1; Section 4, Figure 5",
@@ -94,6 +105,7 @@ register(
     ),
     Claim(
         "diversity-helps-on-heads", "04", "better", Compare("P", "P_best", on="Q2"),
+        title="All of P better on other heads",
         statement="On heads that do not come from the template, too, a model trained on all "
         "distributions of P beats one trained on P_best.",
         paper="our control: all brains of Q are variations of one template",
@@ -110,7 +122,7 @@ class Case(NamedTuple):
         shift: name of the shift.
         model: the network.
         case: ``(i)``, ``(ii)``, ``neither``, or the verdict that keeps it from being decided.
-        text: one line for a reader.
+        text: what the case means, and the numbers, in one line for a reader.
         effects: the comparisons it follows from, on both metrics.
     """
 
@@ -154,9 +166,9 @@ def cases(
         second = Pair(part, unseen, diverse, others)
         harmless = [measure("at least as good", first, metric).effect for metric in METRICS]
         between = [measure("better", second, metric).effect for metric in METRICS]
-        case, word = _case(*(agreed([e.verdict for e in both]) for both in (harmless, between)))
+        case, means = _case(*(agreed([e.verdict for e in both]) for both in (harmless, between)))
         text = (
-            f"{case}{word}: {diverse} against {narrow} {numbers(harmless[0])}; against the other "
+            f"{means}{diverse} against {narrow} {numbers(harmless[0])}; against the other "
             f"distributions of P on average {numbers(between[0])}"
         )
         shift, model = harmless[0].shift, harmless[0].model
@@ -166,22 +178,23 @@ def cases(
 
 @answers(lambda shift, model, case, text: Outcome(f"Nguyen's case, {shift}, {model}", case, text))
 def cases_table(scores: pd.DataFrame, **labels: str) -> pd.DataFrame:
-    """The outcomes of ``cases`` for a page: shift, model, case and the numbers in words.
+    """The outcomes of ``cases`` for a page: shift, network, case and the numbers in words.
 
     Args:
         scores: a study's scores.
         **labels: as of ``cases``.
     """
     found = [(c.shift, profiles.network_name(c.model), *c[2:4]) for c in cases(scores, **labels)]
-    return pd.DataFrame(found, columns=pd.Index(Case._fields[:4]))
+    columns = ["shift", "network", "case", "difference in SSIM on Q"]
+    return pd.DataFrame(found, columns=pd.Index(columns))
 
 
 def _case(harmless: Word, between: Word) -> tuple[str, str]:
-    """The case that two verdicts make, and its name in words."""
+    """The case that two verdicts make, and what it means where that is not said by its name."""
     if harmless == "holds":
-        return "(i)", ", at least as good as P_best"
+        return "(i)", "at least as good as P_best: "
     if harmless != "does not hold":
         return harmless, ""
     if between == "holds":
-        return "(ii)", ", worse than P_best, better than the others"
-    return ("neither", ", worse than the others") if between == "does not hold" else (between, "")
+        return "(ii)", "worse than P_best, better than the others: "
+    return ("neither", "worse than the others: ") if between == "does not hold" else (between, "")

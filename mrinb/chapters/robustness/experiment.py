@@ -33,6 +33,7 @@ from mrinb.runs import Best, Runs
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
 from mrinb.stats import lines
+from mrinb.stats.effects import signed
 from mrinb.stats.lines import FULL, QUARTER
 from mrinb.tables import Table, joined_note, note_of, noted
 from mrinb.widgets import Line, Point, ScatterData
@@ -375,9 +376,9 @@ def shares_table(table: pd.DataFrame) -> pd.DataFrame:
     shown["network"] = shown["network"].map(network_name)
     shown["score"] = shown["score"].map(SCORES)
     for column in ("effect", "severity", "share"):
-        shown[column] = shown[column].map("{:+.3f}".format)
+        shown[column] = [signed(value, 3) for value in shown[column]]
     bounds = zip(shown.pop("low"), shown.pop("high"), strict=True)
-    shown["90 % interval"] = [f"{low:+.3f} to {high:+.3f}" for low, high in bounds]
+    shown["90 % interval"] = [f"{signed(low, 3)} to {signed(high, 3)}" for low, high in bounds]
     return shown
 
 

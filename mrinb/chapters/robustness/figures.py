@@ -33,10 +33,11 @@ from mrinb.figures.base import (
 from mrinb.labels import BASELINE, DIVERSE, SCORES, TRAININGS
 from mrinb.models import label as model_label
 from mrinb.models import mark as model_mark
+from mrinb.profiles import NETWORKS
 from mrinb.stats.lines import QUARTER, Line, lines
 from mrinb.tables import note_of
 
-OUTSIDE = "#9aa3ad"
+OUTSIDE = "#6b7682"
 """Ink of a distance that is read beyond the points of P_best."""
 
 
@@ -161,7 +162,9 @@ def distances(
     shifts = list(table["shift"].unique())
     metrics = list(table["metric"].unique())
     quantities = list(table["quantity"].unique())
-    models = sorted(table["model"].unique(), key=lambda m: m == "all")
+    others = [m for m in table["model"].unique() if m not in (*NETWORKS, "all")]
+    order = [*NETWORKS, *others, "all"]
+    models = sorted(table["model"].unique(), key=order.index)
     places = {(q, m): -(i * (len(models) + 0.8) + j) for i, q in enumerate(quantities)
               for j, m in enumerate(models)}  # fmt: skip
     with mpl.rc_context(STYLE):
@@ -195,8 +198,8 @@ def distances(
             handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec=INK, ms=5,
                                   label="hollow: a single seed"))  # fmt: skip
         if not table["inside"].all():
-            handles.append(Line2D([], [], ls="", marker="s", color=OUTSIDE, ms=5,
-                                  label="pale: extrapolated"))  # fmt: skip
+            handles.append(Line2D([], [], color=OUTSIDE, lw=1.2, ls=(0, (3, 2)),
+                                  label="pale, dashed: extrapolated"))  # fmt: skip
         legend(fig, handles, len(handles), columnspacing=1.1, handletextpad=0.4)
         return described(fig, note_of(table))
 
@@ -210,7 +213,8 @@ def _forest(ax: Axes, part: pd.DataFrame, places: Mapping[tuple[str, str], float
         ink = INK if row["inside"] else OUTSIDE
         # A single seed has no interval over seeds: what is left would look too sure.
         if not few or row["model"] == "all":
-            ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.2, zorder=2)
+            ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.2, zorder=2,
+                    ls="-" if row["inside"] else (0, (3, 2)))  # fmt: skip
         ax.plot(row["estimate"], y, mark, color=ink, ms=5, mfc="white" if few else ink, zorder=3)
     ax.xaxis.grid(True, color=RULE, lw=0.5)
     ax.set_axisbelow(True)

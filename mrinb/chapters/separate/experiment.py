@@ -203,6 +203,10 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
     return noted(table.assign(seeds=seeds).reset_index(), note_of(scores))
 
 
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 @claims.answers(lambda claim, found, verdict: claims.Outcome(claim, verdict, found))
 def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """Whether the scatter of seeds falls with the number of slices, and whether it is next to none.
@@ -237,7 +241,7 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
         ]
         falls = claims.agreed([_falls(c) for c in found])
         numbers = f"{series['series'].iloc[0]}: " + "; ".join(
-            f"rank correlation {c.rho:+.2f}, p {c.p_below:.3f}" for c in found
+            f"rank correlation {claims.signed(c.rho, 2)}, {_p(c.p_below)}" for c in found
         )
         above = table[table["train_slices"] > NO_VARIATION]
         flat = claims.agreed([_flat(2 * above[m], above["seeds"]) for m in metrics])

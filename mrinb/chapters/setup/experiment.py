@@ -13,6 +13,7 @@ from mrinb.compute.used import digest
 from mrinb.data.volumes import available
 from mrinb.exhibits import Pictures
 from mrinb.lab import Lab
+from mrinb.labels import ZERO_FILLED
 from mrinb.pools import Pool
 from mrinb.runs import Shown
 from mrinb.widgets import ToyData
@@ -83,7 +84,7 @@ def forward_model(lab: Lab, distribution: str, coils: int = 4) -> Shown:
 
 
 def scan(lab: Lab, distribution: str, network: bool = True) -> Shown:
-    """``forward_model`` with what a network makes of the measurements, as ``network``.
+    """``forward_model`` with what a network makes of the measurements, as ``network``, and scores.
 
     It is the lab's network, trained on all there is of the same anatomy (other subjects).
 
@@ -102,7 +103,8 @@ def scan(lab: Lab, distribution: str, network: bool = True) -> Shown:
     white = float(np.percentile(steps.arrays["target"], 99.5))
     image = panel.images[anatomy] * (white / float(panel.target.max()))
     note = {**steps.note, "seeds": panel.note["seeds"][:1]}
-    return Shown({**steps.arrays, "network": image, "ssim": panel.ssim[anatomy]}, note)
+    scores = {"ssim": panel.ssim[anatomy], "zero_filled_ssim": panel.ssim[ZERO_FILLED]}
+    return Shown({**steps.arrays, "network": image, **scores}, note)
 
 
 def _same_first_slice(lab: Lab) -> int:

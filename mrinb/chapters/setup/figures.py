@@ -133,8 +133,9 @@ def forward_model(
     Args:
         steps: arrays of the exhibit ``forward_model``: ``target`` (height, width), ``coils`` and
             ``phases`` (coils, height, width), ``kspace`` log-magnitudes (coils, height, width),
-            ``lines`` (width,), ``zero_filled`` (height, width); if there is one, a ``network``'s
-            image (height, width) and its ``ssim``.
+            ``lines`` (width,), ``zero_filled`` (height, width) and, if known, its
+            ``zero_filled_ssim``; if there is one, a ``network``'s image (height, width) and its
+            ``ssim``.
         note: of the caption.
         width: in inches.
 
@@ -151,6 +152,9 @@ def forward_model(
     sampled = np.where(lines, kspace, 0.0)
     mask = np.broadcast_to(lines, (len(kspace), len(lines))).astype(float)
     count = f"{lines.sum()} of {len(lines)} lines"
+    zero = "zero-filled, all coils"
+    if "zero_filled_ssim" in steps:
+        zero = f"zero-filled, SSIM {float(steps['zero_filled_ssim']):.3f}"
     strong, plain = float(kspace.max()), {"interpolation": "nearest"}
     phases = {"cmap": "twilight", "vmin": -np.pi, "vmax": np.pi, **plain}
     panels: list[tuple[str, str, np.ndarray, float, dict[str, Any]]] = [
@@ -161,7 +165,7 @@ def forward_model(
         (f"mask: {count}", r"$\mathbf{M}$", mask, 1.0, plain),
         ("measurements (log)", r"$\mathbf{y}_i=\mathbf{M}\,\mathbf{F}\,\mathbf{S}_i\,\mathbf{x}"
          r"+\mathbf{z}_i$", sampled, strong, plain),
-        ("zero-filled, all coils", r"$\sqrt{\Sigma_i\,|\mathbf{F}^{-1}\mathbf{y}_i|^2}$",
+        (zero, r"$\sqrt{\Sigma_i\,|\mathbf{F}^{-1}\mathbf{y}_i|^2}$",
          np.asarray(steps["zero_filled"], float), white, {}),
     ]  # fmt: skip
     if "network" in steps:

@@ -28,6 +28,7 @@ def _by_both_rules(
 register(
     Claim(
         "similarity-ranks-as-ssim", "04", "ranks", _by_both_rules,
+        title="More similar data, better networks",
         statement="Among single distributions, the more similar one is to the test data of Q, the "
         "better do the networks trained on it reconstruct them.",
         paper="Section 4, Figure 6; Appendix D",
