@@ -386,8 +386,8 @@ def _first_error(notebook: Any) -> str:
 def cleaned(notebook: Any) -> Any:
     """An executed notebook without what a page does not need.
 
-    Papermill's and the kernel's timestamps go, and what says how long computing will take; code is
-    folded; of a widget only its HTML stays. What verdicts say goes into the
+    Papermill's and the kernel's timestamps go, and what says how long computing will take or how
+    far it is; code is folded; of a widget only its HTML stays. What verdicts say goes into the
     notebook's metadata, for the book's table of claims.
     """
     from mrinb.stats.claims import VERDICT_MIME  # pandas and scipy: not needed to run a chapter
@@ -400,7 +400,11 @@ def cleaned(notebook: Any) -> Any:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if not _announces(output)]
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if not _announces(output) and not _only_live(output)
+            ]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_MIME, None)
             verdicts.append(output.get("data", {}).pop(VERDICT_MIME, None))
@@ -416,6 +420,12 @@ def _announces(output: Any) -> bool:
     if output.output_type != "stream" or output.name != "stderr":
         return False
     return all(line.startswith(ANNOUNCEMENT) for line in output.text.strip().splitlines())
+
+
+def _only_live(output: Any) -> bool:
+    """Whether an output is a widget that shows nothing without its kernel, as a progress bar is."""
+    data = output.get("data", {})
+    return WIDGET_MIME in data and "text/html" not in data
 
 
 def run_chapter(
