@@ -23,6 +23,7 @@ WORDS: Mapping[str, str] = {
     "k-space": r"k-space",
     "NMSE": r"NMSE",
     "P best": r"P_best",
+    "Parallel imaging": r"parallel imaging",
     "PD": r"PD-weighted|proton[- ]density",
     "PDFS": r"fat-suppressed|fat suppression|PDFS",
     "Pool": r"training pools?",
@@ -36,6 +37,8 @@ WORDS: Mapping[str, str] = {
     "T2": r"T2-weighted",
     "Undersampling mask": r"undersampling masks?",
     "U-net": r"U-nets?",
+    "VarNet": r"VarNets?",
+    "ViT": r"ViTs?",
     "Zero-filled": r"zero-filled",
 }
 """By term, a pattern of the words for it that are linked; common words (*coil*, *key*) are not."""

@@ -17,7 +17,7 @@ from mrinb.publish.book import chapters, repository
 
 WIDTH, LARGEST = 1000, 60_000
 """Pixels across, and bytes that a picture may have."""
-FIGURE = re.compile(r'<img class="dark-light [^>]*src="data:image/webp;base64,([^"]+)"')
+FIGURE = re.compile(r'<img [^>]*?\bclass="dark-light [^>]*?\bsrc="data:image/webp;base64,([^"]+)"')
 
 
 def first_figure(page: str) -> Image.Image:

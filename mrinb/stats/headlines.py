@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any, NamedTuple
 
-from mrinb.stats.effects import signed
+from mrinb.stats.effects import metric_name, signed
 from mrinb.stats.verdicts import Verdict, too_few
 
 HEADLINE_MIME = "application/vnd.mrinb.headline+json"
@@ -26,6 +26,8 @@ class Headline(NamedTuple):
     @property
     def numbers(self) -> str:
         """The mean effect with its interval, and how the parts came out."""
+        if self.verdict.claim.kind == "ranks":
+            return self._ranks
         mean = self.verdict.pooled[0]
         over = "On average " if len(self.verdict.effects) > 2 else ""
         interval = f"90 % interval {_short(mean.low)} to {_short(mean.high)}"
@@ -40,6 +42,18 @@ class Headline(NamedTuple):
             return verdict.parts
         why = too_few(verdict.effects)
         return f"{verdict.verdict}: {why}" if why else verdict.verdict
+
+    @property
+    def _ranks(self) -> str:
+        """Rank correlations with both scores; their ranges are those of shuffled scores."""
+        means = [
+            f"{signed(p.estimate, 2)} with {metric_name(p.metric)} (90 % of shuffles "
+            f"{signed(p.low, 2)} to {signed(p.high, 2)})"
+            for p in self.verdict.pooled
+        ]
+        parts = f"; {self._parts}" if self._parts else ""
+        what = "Mean rank correlation" if len(self.verdict.effects) > 2 else "Rank correlation"
+        return f"{what} {', '.join(means)}{parts}."
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.numbers}"

@@ -163,9 +163,14 @@ class Verdict:
         return f'<div class="mrinb-verdict" id="{self.anchor}">{stated(self.words(), table)}</div>'
 
 
+def _escaped(text: str) -> str:
+    """Text as HTML, P_best as tables have it."""
+    return html.escape(text).replace("P_best", "<i>P</i><sub>best</sub>")
+
+
 def _row(effect: Effect) -> str:
-    cells = "".join(f"<td>{html.escape(c)}</td>" for c in _cells(effect))
-    return f'<tr><th scope="row">{html.escape(place(effect))}</th>{cells}</tr>'
+    cells = "".join(f"<td>{_escaped(c)}</td>" for c in _cells(effect))
+    return f'<tr><th scope="row">{_escaped(place(effect))}</th>{cells}</tr>'
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
@@ -187,7 +192,7 @@ def stated(words: Mapping[str, Any], details: str = "") -> str:
         words: ``Verdict.words``.
         details: HTML that the fold has below the part that decides.
     """
-    esc = html.escape
+    esc = _escaped
     word = esc(words["verdict"])
     role = "our control" if words["control"] else "the paper's claim"
     source = esc(words["paper"].removeprefix("our control: ").removeprefix("our control; "))

@@ -1,5 +1,6 @@
 """Links, citations and pictures of committed notebooks, and what the book makes of them."""
 
+import base64
 import io
 import re
 
@@ -103,5 +104,11 @@ def test_pictures_weigh_little_whatever_they_show():
     flat = pictures.packed(Image.new("RGB", (1600, 900), "white"))
     assert len(flat) < len(made)
     assert Image.open(io.BytesIO(flat)).size == (1000, 562)
+    src = f"data:image/webp;base64,{base64.b64encode(flat).decode()}"
+    for page in (
+        f'<img class="dark-light mrinb-plot" src="{src}" alt="a">',
+        f'<img alt="a" class="dark-light mrinb-plot" src="{src}">',  # once its terms are linked
+    ):
+        assert pictures.first_figure(page).size == (1000, 562)
     with pytest.raises(MrinbError, match="no figure"):
         pictures.first_figure("<p>nothing")

@@ -126,6 +126,15 @@ def test_the_mean_of_both_rules_is_tested_with_the_same_shuffles():
     assert mixed.rho == 0 and mixed.p == 1
 
 
+def test_an_answer_has_the_correlation_with_both_scores_and_speaks_of_shuffles():
+    found = claims.headline(
+        claim(similarities(NEAR), GOOD), holds="Yes.", fails="No.", otherwise="Perhaps."
+    )
+    assert found.numbers.startswith("Mean rank correlation +1.00 with SSIM (90 % of shuffles ")
+    assert ", +1.00 with foreground SSIM (90 % of shuffles " in found.numbers
+    assert "interval" not in found.numbers
+
+
 def test_what_would_decide_a_correlation_is_more_distributions():
     verdict = claim(similarities(NEAR), [0.75, 0.71, 0.74, 0.76, 0.77, 0.82, 0.9, 0.91])
     assert verdict.verdict == "undecided"
