@@ -290,7 +290,7 @@ def test_a_book_is_built(root, tmp_path):
         "from mrinb.stats import claims\nfrom unittest import mock\n"
         "words = dict(statement='a < b_c_d.', paper='Fig. 1', verdict='holds', text='n', "
         "control=False, finding='one network', kind='better', claim='c', count=1, parts='', "
-        "needed='', printed=None, networks=['U-net'], anchor='claim-c-0', "
+        "title='One for both', needed='', printed=None, networks=['U-net'], anchor='claim-c-0', "
         "pooled=[dict(metric='ssim', estimate=0.1, low=0.05, high=0.2, margin=0.005, "
         "verdict='holds')] * 2)\n"
         "with mock.patch.object(claims.Verdict, 'words', lambda self: words):\n"
@@ -300,7 +300,8 @@ def test_a_book_is_built(root, tmp_path):
     )
     standin.write(root, "A_one_more_thing", "A Something", verdict)
     (root / "book" / "index.md").write_text(
-        "# Stand-in\n\n```{include} _generated/profiles.md\n```\n"
+        "# Stand-in\n\n```{include} _generated/answers.md\n```\n"
+        "```{include} _generated/profiles.md\n```\n"
         "```{include} _generated/scoreboard_small.md\n```\n"
         "```{include} _generated/scoreboard.md\n```\n"
         "```{include} _generated/tally.md\n```\n```{include} _generated/claims.md\n```\n"
