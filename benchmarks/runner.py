@@ -51,7 +51,7 @@ class _Timed:
 
     def __init__(self, specs: list[TrainSpec], folder: Path, cache: Path, number: int) -> None:
         self.specs, self.folder, self.cache, self.number = specs, folder, cache, number
-        self.pool = workers.Pool(number)
+        self.pool = workers.Workers(number)
 
     def __call__(self) -> None:
         """One round."""

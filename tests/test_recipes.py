@@ -213,7 +213,7 @@ def test_simulated_data_are_tasks_of_their_own(shared, tmp_path):
 def test_workers_write_the_same_bytes(shared, tmp_path):
     context, _ = shared
     new = replace(context, store=tmp_path / "store", cache=tmp_path / "cache", workers=2)
-    with workers.using(workers.Pool(2)):
+    with workers.using(workers.Workers(2)):
         ensure([data("train", new)], new, RECIPES)
         workers.close_pool()
     for path in volumes.files_of(data("train", new), new):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mrinb.compute.context import Context, Policy
     from mrinb.compute.specs import Spec
-    from mrinb.publish.dry_run import Rehearsal
+    from mrinb.publish.dry_run import DryRun
 
 ChaptersArgument = Annotated[
     list[str] | None, typer.Argument(help="numbers, letters or starts of names; default all")
@@ -72,7 +72,7 @@ def plan(
     Results that several chapters share are counted once. Seconds are those measured for results of
     the same kind in the stores, else estimates; data are simulated ones that are not in the cache.
     """
-    found = _rehearsed(chapters, _values(parameter, profile, store), fresh=fresh)
+    found = _dry_runs(chapters, _values(parameter, profile, store), fresh=fresh)
     contexts = [_with_workers(r.context, workers) for r in found if r.context is not None]
     whole = _plan([s for r in found for s in r.wanted], contexts[0], fresh)
     if csv:
@@ -81,8 +81,8 @@ def plan(
     typer.echo(_table(whole.table if full else _shortened(whole.table)))
     if len(found) > 1:
         typer.echo("\neach chapter by itself:")
-        for rehearsal, context in zip(found, contexts, strict=True):
-            typer.echo(f"  {rehearsal.name:40} {_line(_plan([*rehearsal.wanted], context, fresh))}")
+        for dry, context in zip(found, contexts, strict=True):
+            typer.echo(f"  {dry.name:40} {_line(_plan([*dry.wanted], context, fresh))}")
     typer.echo(f"\n{'all of them' if len(found) > 1 else found[0].name}: {_line(whole)}")
     if whole.table["missing"].any():
         typer.echo(f"about {_duration(whole.wall)} with {max(contexts[0].workers, 1)} at once")
@@ -102,15 +102,15 @@ def claims(
     """
     from mrinb.stats.claims import CLAIMS, mean_in_words, summary
 
-    found = _rehearsed(
+    found = _dry_runs(
         chapters, _values(parameter, profile, store), compute="never", judge=True
     )  # fmt: skip
     if csv:
         verdicts = [v for r in found for v in r.verdicts.values() if v is not None]
         typer.echo(summary(verdicts).to_csv(index=False).rstrip())
         return
-    for rehearsal in found:
-        for (name, _), verdict in rehearsal.verdicts.items():
+    for dry in found:
+        for (name, _), verdict in dry.verdicts.items():
             claim = CLAIMS[name]
             word = "not computed" if verdict is None else verdict.verdict
             role = "our control" if claim.control else "the paper's claim"
@@ -121,14 +121,14 @@ def claims(
                 typer.echo(f"    {verdict.text}")
                 if verdict.needed:
                     typer.echo(f"    {verdict.needed}")
-        for question, answer, text in rehearsal.outcomes:
+        for question, answer, text in dry.outcomes:
             typer.echo(f"{answer:22} {question}")
             typer.echo(f"    {text}")
     for control, whose in ((False, "the paper's claims"), (True, "our controls")):
         words = Counter(
             "not computed" if verdict is None else verdict.verdict
-            for rehearsal in found
-            for (name, _), verdict in rehearsal.verdicts.items()
+            for dry in found
+            for (name, _), verdict in dry.verdicts.items()
             if CLAIMS[name].control == control
         )
         total = ", ".join(f"{count} {word}" for word, count in words.items())
@@ -143,14 +143,14 @@ def _values(parameter: list[str] | None, profile: str, store: Path | None) -> di
     return values | dict(item.split("\0", 1) for item in parameter or [])
 
 
-def _rehearsed(
+def _dry_runs(
     chapters: Sequence[str] | None,
     values: Mapping[str, str],
     *,
     compute: Policy = "auto",
     fresh: bool = False,
     judge: bool = False,
-) -> list[Rehearsal]:
+) -> list[DryRun]:
     """Rehearse chapters, each in its turn."""
     from mrinb.publish import book
 
@@ -158,11 +158,11 @@ def _rehearsed(
     todo = [book.find_chapter(root, c) for c in chapters] if chapters else book.chapters(root)
     checked = [book.check_parameters(chapter, values) for chapter in todo]
     from mrinb.publish.dry_run import (
-        rehearse,  # loads torch: not before names are known to be right
+        dry_run,  # loads torch: not before names are known to be right
     )
 
     return [
-        rehearse(chapter.path, given, compute=compute, fresh=fresh, judge=judge)
+        dry_run(chapter.path, given, compute=compute, fresh=fresh, judge=judge)
         for chapter, given in zip(todo, checked, strict=True)
     ]
 

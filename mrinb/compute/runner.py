@@ -498,7 +498,7 @@ class _InPool(_Run):
             raise
         return self.failures
 
-    def _deal(self, pool: workers.Pool) -> None:
+    def _deal(self, pool: workers.Workers) -> None:
         if not pool.idle:
             return
         for task in list(itertools.islice(self.ready(), pool.idle)):

@@ -181,7 +181,7 @@ class _Worker:
     order: Order | None = None
 
 
-class Pool:
+class Workers:
     """Worker processes that stay, because starting one and importing torch takes seconds.
 
     Args:
@@ -250,20 +250,20 @@ class Pool:
         self._workers = []
 
 
-_pool: Pool | None = None
+_pool: Workers | None = None
 
 
-def pool(workers: int) -> Pool:
+def pool(workers: int) -> Workers:
     """The pool of this process, started if it is not there in this size."""
     global _pool
     if _pool is None or _pool.size != workers or not _pool.sound:
         close_pool()
-        _pool = Pool(workers)
+        _pool = Workers(workers)
     return _pool
 
 
 @contextlib.contextmanager
-def using(chosen: Pool) -> Iterator[None]:
+def using(chosen: Workers) -> Iterator[None]:
     """Let a given pool be this process's for a while; it is neither started nor ended."""
     global _pool
     before, _pool = _pool, chosen

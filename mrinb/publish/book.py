@@ -38,7 +38,7 @@ from mrinb.errors import MrinbError, unknown
 from mrinb.parameters import check
 from mrinb.publish import first_page, glossary, links, numbering, pages
 from mrinb.publish.folding import fold
-from mrinb.publish.html import finish
+from mrinb.publish.html import finish_pages
 from mrinb.publish.output import failed_name, require_place, write_notebook
 
 SOURCES = ("_config.yml", "_toc.yml", "CHANGELOG.md")
@@ -523,7 +523,7 @@ def build(
     _write_generated(stage, _gathered(stage, todo, profile))
     links.resolve(stage)
     html = _jupyter_book(stage)
-    finish(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
+    finish_pages(html, yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))["root"])
     numbering.number(html)
     glossary.explain(html)
     final = out / "_build" / "html"

@@ -1,4 +1,4 @@
-"""Chapters rehearsed: their cells run, but nothing is computed, drawn or written.
+"""Chapters run dry: their cells run, but nothing is computed, drawn or written.
 
 What a chapter needs is known only to its notebook. A list of it kept elsewhere would drift, so the
 notebook itself is run, in this process, with a lab that writes down which results it is asked for
@@ -34,9 +34,9 @@ from mrinb.specs import ExhibitSpec
 from mrinb.stats import claims
 
 SILENT = re.compile(r"mrinb\.(figures|widgets|chapters\.\w+\.figures)(\.|$)")
-"""Packages that only show: a rehearsal calls none of their functions."""
-STAGE = "_rehearsal"
-"""Name under which a rehearsed cell finds its stage."""
+"""Packages that only show: a dry run calls none of their functions."""
+STAGE = "_dry_run"
+"""Name under which a cell of a dry run finds its stage."""
 
 
 class Missing:
@@ -89,7 +89,7 @@ MISSING = Missing()
 
 
 @dataclass
-class Rehearsal:
+class DryRun:
     """What a chapter asked for.
 
     Attributes:
@@ -124,14 +124,14 @@ class Rehearsal:
             raise error
 
 
-def rehearse(
+def dry_run(
     path: Path,
     parameters: Mapping[str, Any],
     *,
     compute: Policy = "auto",
     fresh: bool = False,
     judge: bool = False,
-) -> Rehearsal:
+) -> DryRun:
     """Run a chapter's cells without computing anything.
 
     Args:
@@ -148,7 +148,7 @@ def rehearse(
     Raises:
         MrinbError: a parameter does not fit, or a cell failed for a reason of its own.
     """
-    stage = Rehearsal(path.stem)
+    stage = DryRun(path.stem)
     cells = _cells(path, parameters)
     ran: list[str] = []
     space: dict[str, Any] = {
@@ -173,7 +173,7 @@ def rehearse(
     return stage
 
 
-def _note_unreached(stage: Rehearsal, cells: Sequence[str]) -> None:
+def _note_unreached(stage: DryRun, cells: Sequence[str]) -> None:
     """Note the claims that a chapter names and could not come to without results."""
     known = {claim for claim, _ in stage.verdicts}
     for node in ast.walk(ast.parse("\n".join(cells))):
@@ -243,8 +243,8 @@ def _targets(node: ast.AST) -> list[str]:
 CHAPTERS = "mrinb.chapters."
 
 
-def _recast(space: dict[str, Any], lab: type[Lab], stage: Rehearsal, judge: bool) -> None:
-    """Put the rehearsal's lab and claims, and silence, in place of what a cell imported."""
+def _recast(space: dict[str, Any], lab: type[Lab], stage: DryRun, judge: bool) -> None:
+    """Put the dry run's lab and claims, and silence, in place of what a cell imported."""
     for name, value in space.items():
         if value is Lab:
             space[name] = lab
@@ -266,7 +266,7 @@ def _home(value: Any) -> str:
 
 
 class _Module:
-    """A module for a rehearsed chapter: what shows is silent, what decides is written down.
+    """A module for a chapter of a dry run: what shows is silent, what decides is written down.
 
     Args:
         module: ``claims``, or a chapter's package.
@@ -274,7 +274,7 @@ class _Module:
         judge: whether there are to be any.
     """
 
-    def __init__(self, module: ModuleType, stage: Rehearsal, judge: bool) -> None:
+    def __init__(self, module: ModuleType, stage: DryRun, judge: bool) -> None:
         self._module, self._stage, self._judge = module, stage, judge
 
     def __getattr__(self, name: str) -> Any:
@@ -284,14 +284,14 @@ class _Module:
         return _stood_in(value, self._stage, self._judge) if inspect.isfunction(value) else value
 
 
-def _stood_in(function: Callable[..., Any], stage: Rehearsal, judge: bool) -> Callable[..., Any]:
-    """A function of a chapter or of the claims, as a rehearsed chapter calls it."""
+def _stood_in(function: Callable[..., Any], stage: DryRun, judge: bool) -> Callable[..., Any]:
+    """A function of a chapter or of the claims, as a chapter of a dry run calls it."""
     if judge and (function.__module__ == claims.__name__ or function in claims.ANSWERS):
         return _recorded(function, stage)
     return _tolerant(function, stage)
 
 
-def _recorded(function: Callable[..., Any], stage: Rehearsal) -> Callable[..., Any]:
+def _recorded(function: Callable[..., Any], stage: DryRun) -> Callable[..., Any]:
     """A function that decides something, which the stage gets to know."""
 
     @functools.wraps(function)
@@ -315,7 +315,7 @@ def _recorded(function: Callable[..., Any], stage: Rehearsal) -> Callable[..., A
     return call
 
 
-def _note(stage: Rehearsal, claim: str, verdict: claims.Verdict | None) -> None:
+def _note(stage: DryRun, claim: str, verdict: claims.Verdict | None) -> None:
     count = sum(known == claim for known, _ in stage.verdicts)
     stage.verdicts[claim, count] = verdict
 
@@ -331,10 +331,10 @@ def _holds_missing(value: Any) -> bool:
     return isinstance(value, list | tuple | set) and any(map(_holds_missing, value))
 
 
-def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
+def _lab(stage: DryRun, compute: Policy, fresh: bool) -> type[Lab]:
     """A lab that computes nothing and tells the stage what it is asked for."""
 
-    class Rehearsed(Lab):
+    class DryLab(Lab):
         @classmethod
         def from_parameters(cls, *args: Any, **options: Any) -> Lab:
             lab = super().from_parameters(*args, **options)
@@ -348,9 +348,9 @@ def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
             return {s: _entry(s, stage, self.context, fresh) for s in known}
 
     for name, method in inspect.getmembers(Lab, inspect.isfunction):
-        if not name.startswith("_") and name not in vars(Rehearsed):
-            setattr(Rehearsed, name, _tolerant(method, stage))
-    any_best: Any = Rehearsed.best_single
+        if not name.startswith("_") and name not in vars(DryLab):
+            setattr(DryLab, name, _tolerant(method, stage))
+    any_best: Any = DryLab.best_single
 
     def best_single(self: Lab, pool: Pool, *args: Any, **options: Any) -> Any:
         found = any_best(self, pool, *args, **options)
@@ -360,11 +360,11 @@ def _lab(stage: Rehearsal, compute: Policy, fresh: bool) -> type[Lab]:
         first = pool.distributions[0]  # Whichever turns out best costs the same.
         return Best(inert, first, first, inert)
 
-    Rehearsed.best_single = best_single  # type: ignore[method-assign]
-    return Rehearsed
+    DryLab.best_single = best_single  # type: ignore[method-assign]
+    return DryLab
 
 
-def _entry(spec: Spec, stage: Rehearsal, context: Context, fresh: bool) -> Any:
+def _entry(spec: Spec, stage: DryRun, context: Context, fresh: bool) -> Any:
     """A result that is there, or a stand-in; pictures are never looked at."""
     entry = None
     if RECIPES[type(spec)].files is None and not fresh:
@@ -376,7 +376,7 @@ def _entry(spec: Spec, stage: Rehearsal, context: Context, fresh: bool) -> Any:
     return MISSING
 
 
-def _tolerant(method: Callable[..., Any], stage: Rehearsal) -> Callable[..., Any]:
+def _tolerant(method: Callable[..., Any], stage: DryRun) -> Callable[..., Any]:
     """A function that gives a stand-in where it cannot work without results."""
 
     @functools.wraps(method)

@@ -29,7 +29,7 @@ FIRST = """<!doctype html>
 """
 
 
-def finish(html: Path, root: str) -> None:
+def finish_pages(html: Path, root: str) -> None:
     """Mend every page, and make the first file a page that leads to the book's root.
 
     Args:

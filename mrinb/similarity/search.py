@@ -42,7 +42,7 @@ from mrinb.specs import (
     SimilaritySpec,
     TrainSpec,
 )
-from mrinb.stats.ranks import ALL, SAME
+from mrinb.stats.correlation import ALL, SAME
 
 Progress = Callable[[int, int], None]
 VERSION = 1

@@ -14,7 +14,7 @@ from scipy import stats
 from mrinb import profiles
 from mrinb.errors import MrinbError
 from mrinb.labels import BASELINE, SCORES, ZERO_FILLED
-from mrinb.stats import bootstrap, lines, ranks
+from mrinb.stats import bootstrap, correlation, lines
 from mrinb.stats.bootstrap import LEVEL, Interval, Needed
 from mrinb.stats.pairs import paired
 from mrinb.stats.rules import (
@@ -61,7 +61,7 @@ class LinesApart(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """Training pools ranked by similarity to the test data, by one of ``ranks.RULES``."""
+    """Training pools ranked by similarity to the test data, by one of ``correlation.RULES``."""
 
     part: pd.DataFrame
     similarities: pd.DataFrame
@@ -244,10 +244,10 @@ def _lines(kind: Kind, pair: LinesApart, metric: str) -> Measured:
 
 def _ranks(pair: Ranked, metric: str) -> Measured:
     """Rank correlation of similarity and score over pools without test distributions."""
-    points = ranks.points(pair.similarities, pair.part, metric, pair.rule)
-    points = ranks.chosen(points, ranks.SINGLE)
+    points = correlation.points(pair.similarities, pair.part, metric, pair.rule)
+    points = correlation.chosen(points, correlation.SINGLE)
     source = points["similarity"].to_numpy(float), points["score"].to_numpy(float)
-    found = ranks.correlation(*source)
+    found = correlation.correlation(*source)
     inside = pair.part["distribution"].isin(pair.similarities["distribution"].unique())
     tested = pair.part[inside & pair.part["pool"].isin(points["pool"])]
     seeds, subjects = int(points["seeds"].min()), tested["subject"].nunique()
@@ -266,7 +266,7 @@ def _ranks(pair: Ranked, metric: str) -> Measured:
     return Measured(effect, source)
 
 
-def _decide_ranks(found: ranks.Correlation, seeds: int, subjects: int) -> Word:
+def _decide_ranks(found: correlation.Correlation, seeds: int, subjects: int) -> Word:
     if seeds < MIN_SEEDS or subjects < MIN_SUBJECTS or found.pools < MIN_POOLS:
         return "underpowered"
     if found.p <= LEVEL:
@@ -275,7 +275,7 @@ def _decide_ranks(found: ranks.Correlation, seeds: int, subjects: int) -> Word:
 
 
 def _needed_ranks(
-    verdict: Word, found: ranks.Correlation, seeds: int, subjects: int
+    verdict: Word, found: correlation.Correlation, seeds: int, subjects: int
 ) -> Needed | None:
     """Pools of which this correlation would be told from chance (normal approximation)."""
     if verdict != "undecided":
@@ -318,7 +318,7 @@ def pool(parts: Sequence[Measured], label: str) -> Pooled:
 
 def _pool_ranks(parts: Sequence[Measured]) -> Pooled:
     effects = [part.effect for part in parts]
-    found = ranks.together([part.source for part in parts if isinstance(part.source, tuple)])
+    found = correlation.together([part.source for part in parts if isinstance(part.source, tuple)])
     seeds = min(e.seeds for e in effects)
     subjects = min(e.subjects for e in effects)
     verdict = _decide_ranks(found, seeds, subjects)

@@ -16,7 +16,7 @@ from book_pages import CHAPTERS, PAGES, ROOT
 from PIL import Image
 
 from mrinb.publish import book
-from mrinb.publish.dry_run import rehearse
+from mrinb.publish.dry_run import dry_run
 
 LIMIT = 1_500_000
 
@@ -25,19 +25,19 @@ pytestmark = pytest.mark.timeout(2400)  # the first test waits until the quick b
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_plan_names_exactly_what_a_chapter_uses(built_book, name, monkeypatch):
-    """A rehearsed chapter asks for the results that the built one has recorded."""
+    """A chapter run dry asks for the results that the built one has recorded."""
     store = built_book.parents[1] / "store"
     if not store.is_dir():
         pytest.skip("the book was built elsewhere")
     monkeypatch.setenv("MRINB_PUBLISHED", str(store / "none"))
     chapter = book.find_chapter(ROOT, name.partition("/")[2])
     given = {"profile": "quick", "store": str(store)}
-    wanted = {(s.kind, s.key) for s in rehearse(chapter.path, given, compute="never").wanted}
+    wanted = {(s.kind, s.key) for s in dry_run(chapter.path, given, compute="never").wanted}
     number = chapter.path.stem.partition("_")[0]
     recorded = json.loads((store / "chapters" / f"{number}-quick.json").read_text())
     assert {(item["kind"], item["key"]) for item in recorded} == wanted
     # From an empty store choices are stood in for; what they cost is the same, pictures aside.
-    fresh = rehearse(chapter.path, given, compute="never", fresh=True).wanted
+    fresh = dry_run(chapter.path, given, compute="never", fresh=True).wanted
     count = Counter(kind for kind, _ in wanted)
     guessed = Counter(spec.kind for spec in fresh)
     for kind in count.keys() - {"exhibit"}:

@@ -57,7 +57,12 @@ def test_the_best_weight_is_each_targets_own():
     assert regularisation.at_edge(chosen, (0.001, 0.01)).endswith("weight of P and that of Q.")
     assert "No chosen weight" in regularisation.at_edge(chosen, (1e-4, 0.001, 0.01, 0.1))
     weights = (1e-4, 0.001, 0.003, 0.01, 0.1)
-    assert regularisation.spread(weights, {"P": 0.003, "Q": 0.01}) == [0.001, 0.003, 0.01, 0.1]
+    assert regularisation.shown_weights(weights, {"P": 0.003, "Q": 0.01}) == [
+        0.001,
+        0.003,
+        0.01,
+        0.1,
+    ]
 
 
 def test_the_papers_numbers_stand_beside_the_same_weights():

@@ -107,7 +107,7 @@ def scores(spreads, seeds=(0, 1, 2)):
 def test_scatter_is_measured_on_what_a_network_was_trained_for_and_once():
     table = scores({10: 0.01, 20: 0.002})
     twice = noted(pd.concat([table, table]), table.note)
-    found = experiment.spread(twice)
+    found = experiment.seed_scatter(twice)
     assert found["train_slices"].tolist() == [10, 20]
     assert found["ssim"].tolist() == pytest.approx([0.01, 0.002])
     assert found["ssim_foreground"].tolist() == pytest.approx([0.02, 0.004])
@@ -131,7 +131,7 @@ FALLING = {10 * 2**i: 0.01 / 2**i for i in range(6)}
     ],
 )
 def test_verdicts_on_the_scatter(spreads, words):
-    table = experiment.spread_verdicts(experiment.spread(scores(spreads)))
+    table = experiment.scatter_verdicts(experiment.seed_scatter(scores(spreads)))
     assert table["verdict"].tolist() == words
     assert f"10 to {max(spreads):,} slices" in table["found"][0]
 
@@ -140,13 +140,13 @@ def test_scatter_is_ranked_within_one_network():
     # The smaller network scatters more and has the larger sets: over both it would be a rise.
     wide, small = scores(FALLING), scores({1000 * s: 1.5 for s in (1, 2, 3)})
     both = pd.concat([wide, small.assign(series="small")], ignore_index=True)
-    table = experiment.spread_verdicts(experiment.spread(both))
+    table = experiment.scatter_verdicts(experiment.seed_scatter(both))
     assert table["verdict"][0] == "holds"
     assert "U-net: rank correlation \N{MINUS SIGN}1.00" in table["found"][0]
 
 
 def test_scatter_of_one_seed_is_not_judged():
-    table = experiment.spread_verdicts(experiment.spread(scores(FALLING, seeds=(0,))))
+    table = experiment.scatter_verdicts(experiment.seed_scatter(scores(FALLING, seeds=(0,))))
     assert table["verdict"].tolist() == ["underpowered", "beyond this profile"]
 
 

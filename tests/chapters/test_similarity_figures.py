@@ -5,7 +5,7 @@ from similarity_tables import GOOD, NEAR, POOLS, scores, similarities
 from mrinb.chapters.similarity import figures
 from mrinb.errors import MrinbError
 from mrinb.figures import note_text
-from mrinb.stats import ranks
+from mrinb.stats import correlation
 
 NOTE = {
     "data": "simulated data",
@@ -30,7 +30,7 @@ def words(fig):
 
 def test_figure_6_shows_both_rules_and_names_the_embedder():
     near, good = similarities(NEAR), scores(GOOD)
-    near.loc[near["rule"] == ranks.ALL, "compared"] = 70
+    near.loc[near["rule"] == correlation.ALL, "compared"] = 70
     fig = figures.similarity(near, good, best="d")
     text = words(fig)
     assert "to P (70 patches)" in text
@@ -42,7 +42,7 @@ def test_figure_6_shows_both_rules_and_names_the_embedder():
     assert "d ($P_{\\mathrm{best}}$)" in text
     assert "seeds 0, 1, 2 | net | key k, s" in note_text(fig.note)
     counts = [p.get_height() for p in fig.axes[0].containers[0]]
-    assert sum(counts) == (near["rule"] == ranks.ALL).sum() / len(POOLS)
+    assert sum(counts) == (near["rule"] == correlation.ALL).sum() / len(POOLS)
     marks = [line.get_xdata()[0] for line in fig.axes[1].lines if line.get_marker() in "osDv^"]
     assert sorted(marks) == pytest.approx(sorted(NEAR))
 
@@ -70,7 +70,7 @@ def test_its_tables_hold_every_pool_rule_and_correlation():
 
 def test_curves_end_at_all_patches_of_each_pool():
     near = similarities(NEAR)
-    near.loc[(near["rule"] == ranks.ALL) & (near["pool"] == "P"), "compared"] = 50
+    near.loc[(near["rule"] == correlation.ALL) & (near["pool"] == "P"), "compared"] = 50
     near.loc[near["rule"] == "", "compared"] = 5
     fig = figures.similarity_curves(near)
     curves = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}

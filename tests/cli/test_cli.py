@@ -13,7 +13,7 @@ from places import ROOT
 
 from mrinb.errors import MrinbError
 from mrinb.publish import book
-from mrinb.publish.dry_run import rehearse
+from mrinb.publish.dry_run import dry_run
 
 
 def plain(word):
@@ -104,7 +104,7 @@ def test_values_that_only_the_chapter_can_judge(chapter, parameters, expected, t
     path = book.find_chapter(ROOT, chapter).path
     store = tmp_path / "store"
     with pytest.raises(MrinbError, match=re.escape(expected)) as caught:
-        rehearse(path, {**parameters, "store": str(store)})
+        dry_run(path, {**parameters, "store": str(store)})
     assert "\n" not in str(caught.value)
     assert not store.exists()
 
@@ -149,9 +149,9 @@ def test_data_roots_without_what_is_needed(tmp_path):
     words = ["-p", "store", tmp_path / "store", "-p", "data_root", root, "-p", "profile", "paper"]
     refused(mrinb("run", "2", *words, MRINB_CACHE=str(tmp_path)), "knee/PD-Skyra")
     with pytest.raises(MrinbError, match="no such folder"):
-        rehearse(path, {**given, "data_root": str(tmp_path / "none")})
+        dry_run(path, {**given, "data_root": str(tmp_path / "none")})
     with pytest.raises(MrinbError, match="data_root"):
-        rehearse(path, {**given, "profile": "paper"})
+        dry_run(path, {**given, "profile": "paper"})
 
 
 def test_check_names_each_bad_file(tmp_path):

@@ -86,18 +86,18 @@ def test_a_training_starts_when_its_own_data_are_there(context, log, two, tmp_pa
     other = ToyData(folder=str(tmp_path), name="other", count=1, gate=str(gate), unit_s=1)
     first = ToyTrain(log=log, data=own, units=9)
     second = ToyTrain(log=log, data=other, seed=1, units=0.1)
-    real = workers.Pool.events
+    real = workers.Workers.events
 
     def events(self, timeout):
         if "end 0" in lines(log):
             gate.touch()
         yield from real(self, timeout)
 
-    workers.Pool.events, before = events, workers.Pool.events
+    workers.Workers.events, before = events, workers.Workers.events
     try:
         found = ensure([first, second], replace(context, workers=two), RECIPES)
     finally:
-        workers.Pool.events = before
+        workers.Workers.events = before
     assert len(found) == 2
     assert lines(log) == ["begin 0", "end 0", "begin 1", "end 1"]
 
@@ -443,7 +443,7 @@ def test_two_workers_work_at_once(context, log, two, tmp_path):
     gate = tmp_path / "gate"
     specs = [ToyTrain(log=log, seed=n, gate=str(gate)) for n in range(2)]
     seen = []
-    real = workers.Pool.events
+    real = workers.Workers.events
 
     def events(self, timeout):
         if len(lines(log)) == 2:
@@ -452,11 +452,11 @@ def test_two_workers_work_at_once(context, log, two, tmp_path):
             seen.append(event)
             yield event
 
-    workers.Pool.events, before = events, workers.Pool.events
+    workers.Workers.events, before = events, workers.Workers.events
     try:
         ensure(specs, replace(context, workers=two), RECIPES)
     finally:
-        workers.Pool.events = before
+        workers.Workers.events = before
     assert [e.text for e in seen if e.kind == "progress"] == ["half", "half"]
 
 

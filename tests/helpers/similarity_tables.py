@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mrinb.stats import ranks
+from mrinb.stats import correlation
 from mrinb.tables import noted
 
 POOLS = ("a", "b", "c", "d", "e", "P", "P+Q", "Q")
@@ -19,7 +19,7 @@ def similarities(means, pools=POOLS):
             "similarity": mean + shift,
         }
         for pool, mean in zip(pools, means, strict=True)
-        for rule in (*ranks.RULES, "")
+        for rule in (*correlation.RULES, "")
         for subject in SUBJECTS
         for shift in ((-0.01, 0.01) if rule else (0.5, 0.5))
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Chapters rehearsed: what they need is found, nothing is computed, drawn or written."""
+"""Chapters run dry: what they need is found, nothing is computed, drawn or written."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from mrinb.cli import plan as cli_plan
 from mrinb.compute import workers
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
-from mrinb.publish.dry_run import MISSING, rehearse
+from mrinb.publish.dry_run import MISSING, dry_run
 from mrinb.stats import claims
 
 LAB = """\
@@ -74,8 +74,8 @@ def chapter(book, *cells, name="09_chapter"):
     return standin.write(book, name, "Chapter", *cells)
 
 
-def kinds(rehearsal):
-    found = [spec.kind for spec in rehearsal.wanted]
+def kinds(dry):
+    found = [spec.kind for spec in dry.wanted]
     return {kind: found.count(kind) for kind in found}
 
 
@@ -101,12 +101,12 @@ def run(path, **values):
     return space
 
 
-def test_a_rehearsal_asks_for_what_a_run_computes(book):
+def test_a_dry_run_asks_for_what_a_run_computes(book):
     path = chapter(book, LAB, EVALUATE, CLAIM.replace("figures.show", "(lambda *a, **o: 0)"))
-    before = rehearse(path, {"profile": "quick"})
+    before = dry_run(path, {"profile": "quick"})
     assert kinds(before) == {"eval": 2 * (3 * 2 + 1)}
     assert before.verdicts == {}
-    judged = rehearse(path, {"profile": "quick"}, judge=True)
+    judged = dry_run(path, {"profile": "quick"}, judge=True)
     assert judged.verdicts == {("diverse-beats-narrow", 0): None}
     assert not (book / "cache").exists()
 
@@ -117,11 +117,11 @@ def test_a_rehearsal_asks_for_what_a_run_computes(book):
     assert {(item["kind"], item["key"]) for item in items} == wanted
 
     workers._store.cache_clear()
-    after = rehearse(path, {"profile": "quick"}, compute="never", judge=True)
+    after = dry_run(path, {"profile": "quick"}, compute="never", judge=True)
     assert after.wanted == before.wanted
     assert after.stood_in == 0
     assert after.verdicts["diverse-beats-narrow", 0].verdict == "underpowered"
-    assert rehearse(path, {"profile": "quick"}, fresh=True).stood_in > 0
+    assert dry_run(path, {"profile": "quick"}, fresh=True).stood_in > 0
 
     text = command("plan", "9", "--profile", "quick")
     assert "09_chapter: 24 results, all there" in text
@@ -141,10 +141,10 @@ def test_a_rehearsal_asks_for_what_a_run_computes(book):
 
 def test_cases_and_scatter_are_told_beside_the_claims(book):
     path = chapter(book, LAB, EVALUATE, OUTCOMES)
-    assert rehearse(path, {"profile": "quick"}, judge=True).outcomes == []
+    assert dry_run(path, {"profile": "quick"}, judge=True).outcomes == []
     run(path, profile="quick", figures=mock.MagicMock())
     workers._store.cache_clear()
-    outcomes = rehearse(path, {"profile": "quick"}, compute="never", judge=True).outcomes
+    outcomes = dry_run(path, {"profile": "quick"}, compute="never", judge=True).outcomes
     assert [(o.question, o.word) for o in outcomes] == [
         ("Nguyen's case, s, U-net", "underpowered"),
         ("the scatter of seeds falls with the number of slices", "underpowered"),
@@ -159,16 +159,16 @@ def test_cases_and_scatter_are_told_beside_the_claims(book):
 
 
 def test_results_that_a_choice_rests_on_are_stood_in_for(book):
-    rehearsal = rehearse(chapter(book, LAB, BEST), {"profile": "quick"})
-    assert kinds(rehearsal)["exhibit"] == 2  # of a network that was chosen
+    dry = dry_run(chapter(book, LAB, BEST), {"profile": "quick"})
+    assert kinds(dry)["exhibit"] == 2  # of a network that was chosen
     # 2 distributions of 2 seeds and zero-filled images, on test and validation data
-    assert kinds(rehearsal)["eval"] == 2 * (2 * 2 + 1)
+    assert kinds(dry)["eval"] == 2 * (2 * 2 + 1)
 
 
 def test_claims_that_cannot_be_reached_without_results_are_named(book):
     cells = [EVALUATE, "own = dict(scores.items())", CLAIM.replace('diverse="c"', "**own['c']")]
-    rehearsal = rehearse(chapter(book, LAB, *cells), {"profile": "quick"}, judge=True)
-    assert rehearsal.verdicts == {("diverse-beats-narrow", 0): None}
+    dry = dry_run(chapter(book, LAB, *cells), {"profile": "quick"}, judge=True)
+    assert dry.verdicts == {("diverse-beats-narrow", 0): None}
     assert command("claims", "--profile", "quick").startswith("not computed")
 
 
@@ -195,14 +195,14 @@ def test_shared_results_are_counted_once(book):
 )
 def test_faults_of_a_chapter_are_told(book, cells, words):
     with pytest.raises(MrinbError, match=words) as caught:
-        rehearse(chapter(book, LAB, *cells), {"profile": "quick"})
+        dry_run(chapter(book, LAB, *cells), {"profile": "quick"})
     assert "\n" not in str(caught.value)
 
 
 def test_bad_parameters_are_told(book):
     path = chapter(book, LAB)
     with pytest.raises(MrinbError, match="unknown profile 'quik': did you mean quick"):
-        rehearse(path, {"profile": "quik"})
+        dry_run(path, {"profile": "quik"})
     with pytest.raises(MrinbError, match="unknown parameter 'sed': did you mean seed"):
         command("plan", "9", "-p", "sed\0" + "1")
 
@@ -214,7 +214,7 @@ def test_every_public_method_of_the_lab_takes_stand_ins(book):
     cell += "P.distributions[0]), setup.forward_model(lab, 'knee/PD-Skyra'), "
     cell += "setup.toy(lab, 9, 3)]\n"
     cell += "import sys\nsys.modules['found'] = found"
-    rehearse(chapter(book, LAB, cell), {"profile": "quick"})
+    dry_run(chapter(book, LAB, cell), {"profile": "quick"})
     found = sys.modules.pop("found")
     assert [item is MISSING for item in found[:2]] == [True, True]
     assert len(found) == 5

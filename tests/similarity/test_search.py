@@ -26,7 +26,7 @@ from mrinb.pools import Pool
 from mrinb.profiles import PROFILES
 from mrinb.similarity import embedders, search
 from mrinb.specs import DataSpec, EmbedderSpec, FeatureSpec, SimilaritySpec
-from mrinb.stats import ranks
+from mrinb.stats import correlation
 
 PD, PDFS = "knee/PD-Skyra", "knee/PDFS-Aera"
 
@@ -198,10 +198,10 @@ def table(lab):
 
 def test_table_of_the_lab(lab, table):
     numbers = table.groupby(["pool", "rule"])["compared"].first()
-    assert numbers["P", ranks.ALL] == 32
-    assert numbers["PD", ranks.ALL] == 16
-    assert 4 <= numbers["half of P", ranks.ALL] < 32
-    assert table[table["rule"] == ranks.SAME]["compared"].nunique() == 1
+    assert numbers["P", correlation.ALL] == 32
+    assert numbers["PD", correlation.ALL] == 16
+    assert 4 <= numbers["half of P", correlation.ALL] < 32
+    assert table[table["rule"] == correlation.SAME]["compared"].nunique() == 1
     assert dict(zip(table["pool"], table["contains"], strict=True)) == {
         "PD": False, "P": True, "Q": True, "half of P": True,
     }  # fmt: skip
@@ -209,7 +209,7 @@ def test_table_of_the_lab(lab, table):
     assert table["similarity"].between(-1, 1.001).all()
     assert table.note["embedder"] == "EfficientNet-Lite0 in place of CLIP"
     assert table.note["seeds"] == []
-    everything = table[table["rule"] == ranks.ALL]
+    everything = table[table["rule"] == correlation.ALL]
     by_pool = {pool: rows["similarity"].to_numpy() for pool, rows in everything.groupby("pool")}
     for part in ("PD", "Q", "half of P"):
         assert (by_pool["P"] >= by_pool[part]).all()
@@ -250,7 +250,7 @@ def test_pictures_are_of_the_nearest(lab, table):
     assert shown["test"].shape == shown["nearest"].shape == (3, 12, 12)
     assert shown["test"].dtype == np.uint8
     assert set(shown["from"]) == {PDFS}
-    rows = table[(table["pool"] == "Q") & (table["rule"] == ranks.ALL)]
+    rows = table[(table["pool"] == "Q") & (table["rule"] == correlation.ALL)]
     assert shown["similarity"] == pytest.approx(rows["similarity"].to_numpy()[:3])
     embedder = embedders.load(embedders.choose("", 32, cached=False), "cpu")
     pair = [shown[n].astype(np.float32) / 255 for n in ("test", "nearest")]

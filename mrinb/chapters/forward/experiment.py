@@ -118,7 +118,7 @@ def matching(scores: pd.DataFrame) -> pd.DataFrame:
     """What matching of mean and variance does to scores on Q.
 
     Args:
-        scores: table of ``studies.robustness``.
+        scores: table of ``robustness.study``.
 
     Returns:
         Text, one row a network and full training set, and one for zero-filled images: SSIM and

@@ -10,7 +10,7 @@ from mrinb.chapters.regularisation.experiment import (
     grid,
     label,
     means,
-    spread,
+    shown_weights,
     track,
 )
 from mrinb.chapters.regularisation.parallel import beside, parallel_imaging
@@ -33,6 +33,6 @@ __all__ = [
     "panel",
     "parallel_imaging",
     "scores",
-    "spread",
+    "shown_weights",
     "track",
 ]

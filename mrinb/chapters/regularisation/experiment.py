@@ -54,7 +54,7 @@ PRINTED = (0.001, 0.01)
 """The paper's two weights, smaller first."""
 
 
-def spread(weights: Sequence[float], chosen: Mapping[str, float]) -> list[float]:
+def shown_weights(weights: Sequence[float], chosen: Mapping[str, float]) -> list[float]:
     """Weights for pictures: those chosen, the paper's two, and the largest of the grid."""
     return sorted({max(weights), *chosen.values(), *(w for w in PRINTED if w in weights)})
 

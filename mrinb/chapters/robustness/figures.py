@@ -232,7 +232,7 @@ def singles(
     """Networks of each distribution of P on Q: which is P_best, by test and by validation data.
 
     Args:
-        table: result of ``studies.singles``, or several of them joined.
+        table: result of ``robustness.singles``, or several of them joined.
         metric: ``ssim``, ``ssim_foreground``, or the score that P_best was chosen by.
         width: in inches.
 
@@ -240,7 +240,7 @@ def singles(
         MrinbError: the metric is missing.
     """
     if metric not in table.columns:
-        raise MrinbError(f"no scores with metric {metric!r}: give the table of studies.singles")
+        raise MrinbError(f"no scores with metric {metric!r}: give the table of robustness.singles")
     shifts = list(table["shift"].unique())
     counts = [table.loc[table["shift"] == s, "distribution"].nunique() for s in shifts]
     with mpl.rc_context(STYLE):
@@ -298,7 +298,7 @@ def capacity(
     """U-nets of several widths: scores on P_best and Q, and what P gains over P_best on Q.
 
     Args:
-        scores: table of ``studies.capacity``.
+        scores: table of ``robustness.capacity``.
         metric: ``ssim`` or ``ssim_foreground``.
         width: in inches.
 
@@ -307,7 +307,7 @@ def capacity(
     """
     for name in ("channels", "training", metric):
         if name not in scores.columns:
-            raise MrinbError(f"score table lacks column {name!r}: give that of studies.capacity")
+            raise MrinbError(f"score table lacks column {name!r}: give that of robustness.capacity")
     rows = scores[scores["training"].isin(TRAININGS)]
     keys = ["target", "training", "channels", "seed"]
     means = rows.groupby(keys, sort=False)[metric].mean()

@@ -11,13 +11,13 @@ from mrinb.chapters.separate.experiment import (
     join_models,
     learning_rates,
     networks,
+    scatter_verdicts,
+    seed_scatter,
     shifts_of,
     sizes,
     skewed_pools,
     small_channels,
     small_pools,
-    spread,
-    spread_verdicts,
 )
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "join_models",
     "learning_rates",
     "networks",
+    "scatter_verdicts",
+    "seed_scatter",
     "shifts_of",
     "sizes",
     "skewed_pools",
     "small_channels",
     "small_pools",
-    "spread",
-    "spread_verdicts",
 ]

@@ -23,7 +23,7 @@ from mrinb.recon.models import build, parameters
 from mrinb.recon.training import LEARNING_RATES, learning_rate_grid
 from mrinb.shifts import Shift, section3
 from mrinb.specs import ModelSpec
-from mrinb.stats import claims, ranks
+from mrinb.stats import claims, correlation
 from mrinb.tables import note_of, noted
 from mrinb.widgets import CompareData
 
@@ -174,7 +174,7 @@ def join_models(exhibits: Sequence[CompareData]) -> CompareData:
     return CompareData(pools=first.pools, models=models, views=views)
 
 
-def spread(scores: pd.DataFrame) -> pd.DataFrame:
+def seed_scatter(scores: pd.DataFrame) -> pd.DataFrame:
     """How far seeds scatter, for every training set, on what it was trained for.
 
     Args:
@@ -208,7 +208,7 @@ def _p(value: float) -> str:
 
 
 @claims.answers(lambda claim, found, verdict: claims.Outcome(claim, verdict, found))
-def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+def scatter_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """Whether the scatter of seeds falls with the number of slices, and whether it is next to none.
 
     Rules, on SSIM and on foreground SSIM, which must agree (the second was made stricter after
@@ -223,7 +223,7 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
       larger, that is beyond the profile.
 
     Args:
-        table: result of ``spread``.
+        table: result of ``seed_scatter``.
 
     Returns:
         Two rows of text: ``claim``, ``found`` and ``verdict``.
@@ -236,7 +236,9 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
         falls, flat, numbers, at_largest = "underpowered", "underpowered", "too few seeds", ""
     else:
         found = [
-            ranks.correlation(series["train_slices"].to_numpy(float), series[m].to_numpy(float))
+            correlation.correlation(
+                series["train_slices"].to_numpy(float), series[m].to_numpy(float)
+            )
             for m in metrics
         ]
         falls = claims.agreed([_falls(c) for c in found])
@@ -261,7 +263,7 @@ def spread_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "found", "verdict"])
 
 
-def _falls(found: ranks.Correlation) -> claims.Word:
+def _falls(found: correlation.Correlation) -> claims.Word:
     if found.p_below <= claims.LEVEL:
         return "holds"
     return "does not hold" if found.p <= claims.LEVEL else "undecided"

@@ -88,7 +88,7 @@ def learning_rates(
 
 
 @drawn
-def spread(
+def seed_scatter(
     table: pd.DataFrame,
     limit: float = 3000,
     *,
@@ -97,7 +97,7 @@ def spread(
     """Scatter of seeds against the number of training slices (remark under Figures 4 and 13).
 
     Args:
-        table: result of ``section3.spread``: one row a training set.
+        table: result of ``separate.seed_scatter``: one row a training set.
         limit: number of slices that is marked.
         width: in inches.
 

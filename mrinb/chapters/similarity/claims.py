@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mrinb.errors import MrinbError
-from mrinb.stats import ranks
+from mrinb.stats import correlation
 from mrinb.stats.effects import Ranked
 from mrinb.stats.pairs import most_seeds
 from mrinb.stats.register import Claim, register
@@ -21,7 +21,7 @@ def _by_both_rules(
             "this claim is about similarity too: give similarities=lab.similarity(...)"
         )
     for part in most_seeds(scores):
-        for rule in ranks.RULES:
+        for rule in correlation.RULES:
             yield Ranked(part, similarities, rule)
 
 

@@ -39,14 +39,14 @@ from mrinb.figures.base import (
 )
 from mrinb.figures.tables import table
 from mrinb.labels import ROLES, SCORES
-from mrinb.stats import ranks
+from mrinb.stats import correlation
 from mrinb.tables import note_of
 
 _MARKERS = "o^sDvphX<>"
 _SINGLE = ROLES["narrow"]
 _RULE_WORDS = {
-    ranks.ALL: "all patches of each pool",
-    ranks.SAME: "the same number of each pool",
+    correlation.ALL: "all patches of each pool",
+    correlation.SAME: "the same number of each pool",
 }
 
 
@@ -92,10 +92,10 @@ def similarity(
         else:
             grid = fig.subplots(2, 2, width_ratios=(1, 1.15), sharex="col")
         order = list(similarities["pool"].unique())
-        for (left, right), rule in zip(grid, ranks.RULES, strict=True):
+        for (left, right), rule in zip(grid, correlation.RULES, strict=True):
             _histograms(left, similarities[similarities["rule"] == rule], compared, order)
             left.set_title(_RULE_WORDS[rule], loc="left", fontweight="bold")
-            points = ranks.points(similarities, scores, metric, rule)
+            points = correlation.points(similarities, scores, metric, rule)
             _scatter(right, points, order)
             right.set_title(_correlations(points), loc="left", fontsize=9)
             right.set_ylabel(f"{SCORES[metric]} on the test data")
@@ -119,10 +119,10 @@ def similarity_note(similarities: pd.DataFrame, scores: pd.DataFrame) -> dict[st
 def similarity_table(similarities: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The pools of ``similarity`` by rule, with both scores: its data as CSV."""
     tables = []
-    for rule in ranks.RULES:
+    for rule in correlation.RULES:
         first, second = (
-            ranks.points(similarities, scores, metric, rule).assign(rule=rule)
-            for metric in ranks.METRICS
+            correlation.points(similarities, scores, metric, rule).assign(rule=rule)
+            for metric in correlation.METRICS
         )
         second = second.rename(
             columns={"score": "ssim_foreground", "deviation": "foreground_deviation"}
@@ -139,7 +139,7 @@ def correlations(similarities: pd.DataFrame, scores: pd.DataFrame) -> Html:
         similarities: table of ``lab.similarity``.
         scores: table of ``lab.evaluate`` of one model trained on the same pools.
     """
-    found = ranks.summary(similarities, scores)
+    found = correlation.summary(similarities, scores)
     rows = pd.DataFrame(
         {
             "similarity over": found["similarity"],
@@ -200,21 +200,21 @@ def _look(row: pd.Series, order: Sequence[str]) -> dict[str, Any]:
 
 
 _POOLS = {
-    ranks.SINGLE: "{} single distributions",
-    ranks.OUTSIDE: "{} pools without Q",
-    ranks.EVERY: "all {} pools",
+    correlation.SINGLE: "{} single distributions",
+    correlation.OUTSIDE: "{} pools without Q",
+    correlation.EVERY: "all {} pools",
 }
 
 
 def _correlations(points: pd.DataFrame) -> str:
     lines = []
     for which, words in _POOLS.items():
-        number = len(ranks.chosen(points, which))
+        number = len(correlation.chosen(points, which))
         words = words.format(number)
         if number < 3:
             lines.append(f"{words}: too few for a correlation")
             continue
-        found = ranks.correlate(points, which)
+        found = correlation.correlate(points, which)
         rho = _signed(found.rho)
         lines.append(f"{words}: \N{GREEK SMALL LETTER RHO} = {rho}, p = {found.p:.2g}")
     return "\n".join(lines)
@@ -244,7 +244,7 @@ def similarity_curves(similarities: pd.DataFrame, *, width: float = PAGE_WIDTH) 
     """
     means = similarities.groupby(["pool", "compared"], sort=False)["similarity"].mean()
     order = list(similarities["pool"].unique())
-    same = similarities.loc[similarities["rule"] == ranks.SAME, "compared"].iloc[0]
+    same = similarities.loc[similarities["rule"] == correlation.SAME, "compared"].iloc[0]
     singles = [p for p in order if p not in ROLES]
     with mpl.rc_context(STYLE):
         narrow = is_narrow(width)
@@ -259,8 +259,8 @@ def similarity_curves(similarities: pd.DataFrame, *, width: float = PAGE_WIDTH) 
             ax.plot(curve.index, curve, color=ROLES.get(pool, _SINGLE), marker=marker,
                     ms=5.5 if role else 4.5, lw=2 if role else 1, label=name)  # fmt: skip
         ax.axvline(same, color=MUTED, ls=(0, (1, 1.5)), lw=1.4)
-        ax.annotate(ranks.SAME, (same, 1), (4, -2), ("data", "axes fraction"), "offset points",
-                    color=MUTED, va="top")  # fmt: skip
+        ax.annotate(correlation.SAME, (same, 1), (4, -2), ("data", "axes fraction"),
+                    "offset points", color=MUTED, va="top")  # fmt: skip
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.set(xlabel="training patches compared", ylabel="mean similarity of the test patches")

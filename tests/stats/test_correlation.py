@@ -7,12 +7,12 @@ from scipy import stats
 from similarity_tables import GOOD, NEAR, POOLS, scores, similarities
 
 from mrinb.errors import MrinbError
-from mrinb.stats import claims, ranks
+from mrinb.stats import claims, correlation
 
 
 def test_correlation_and_its_exact_test():
     x, y = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 3, 5, 4])
-    found = ranks.correlation(x, y)
+    found = correlation.correlation(x, y)
     wanted = stats.spearmanr(x, y).statistic
     assert found.rho == pytest.approx(wanted)
     every = [stats.spearmanr(x, order).statistic for order in permutations(y)]
@@ -22,26 +22,26 @@ def test_correlation_and_its_exact_test():
 
 
 def test_perfect_order_of_six_has_one_chance_in_720():
-    found = ranks.correlation(np.arange(6.0), np.arange(6.0) ** 3)
+    found = correlation.correlation(np.arange(6.0), np.arange(6.0) ** 3)
     assert found.rho == pytest.approx(1)
     assert found.p == pytest.approx(1 / 720)
 
 
 def test_many_pools_are_shuffled_at_random_and_never_give_p_zero():
-    found = ranks.correlation(np.arange(12.0), np.arange(12.0))
+    found = correlation.correlation(np.arange(12.0), np.arange(12.0))
     assert 0 < found.p < 1e-3
     assert found.high == pytest.approx(stats.norm.ppf(0.95) / np.sqrt(11), abs=0.03)
 
 
 def test_ties_everywhere_are_no_correlation():
-    found = ranks.correlation(np.ones(5), np.arange(5.0))
+    found = correlation.correlation(np.ones(5), np.arange(5.0))
     assert (found.rho, found.p) == (0, 1)
     with pytest.raises(MrinbError, match="2 pools"):
-        ranks.correlation(np.ones(2), np.ones(2))
+        correlation.correlation(np.ones(2), np.ones(2))
 
 
 def test_points_are_means_of_last_test_scores_on_tested_distributions():
-    table = ranks.points(similarities(NEAR), scores(GOOD))
+    table = correlation.points(similarities(NEAR), scores(GOOD))
     assert table["similarity"].tolist() == pytest.approx(NEAR)
     assert table["score"].tolist() == pytest.approx(GOOD)
     assert table["deviation"].tolist() == pytest.approx([0.001] * 8)
@@ -51,27 +51,27 @@ def test_points_are_means_of_last_test_scores_on_tested_distributions():
 def test_a_pool_under_two_labels_counts_once():
     near = similarities([*NEAR, NEAR[3]], (*POOLS, "P_best"))
     near.loc[near["pool"] == "P_best", "pool_string"] = "<d>"
-    table = ranks.points(near, scores([*GOOD, GOOD[3]], (*POOLS, "P_best")))
+    table = correlation.points(near, scores([*GOOD, GOOD[3]], (*POOLS, "P_best")))
     assert table["pool"].tolist() == list(POOLS)
 
 
 def test_what_cannot_be_compared_is_named():
     with pytest.raises(MrinbError, match="pool 'Q' was not evaluated"):
-        ranks.points(similarities(NEAR), scores(GOOD[:-1], POOLS[:-1]))
+        correlation.points(similarities(NEAR), scores(GOOD[:-1], POOLS[:-1]))
     with pytest.raises(MrinbError, match="unknown rule 'al'"):
-        ranks.points(similarities(NEAR), scores(GOOD), rule="al")
+        correlation.points(similarities(NEAR), scores(GOOD), rule="al")
     two = pd.concat([scores(GOOD), scores(GOOD).assign(model="vit")])
     with pytest.raises(MrinbError, match="one model, the scores have unet, vit"):
-        ranks.points(similarities(NEAR), two)
+        correlation.points(similarities(NEAR), two)
 
 
 def test_summary_has_both_rules_scores_and_sets_of_pools():
-    table = ranks.summary(similarities(NEAR), scores(GOOD))
+    table = correlation.summary(similarities(NEAR), scores(GOOD))
     assert len(table) == 2 * 2 * 3
     assert table["number"].tolist() == [5, 6, 8] * 4
     assert table["rho"].tolist() == pytest.approx([1.0] * 12)
     with pytest.raises(MrinbError, match="unknown set of pools 'singel'"):
-        ranks.chosen(ranks.points(similarities(NEAR), scores(GOOD)), "singel")
+        correlation.chosen(correlation.points(similarities(NEAR), scores(GOOD)), "singel")
 
 
 def claim(near, good, **options):
@@ -102,7 +102,7 @@ def test_the_claim_needs_both_scores_both_rules_and_enough_of_all():
     both = claim(similarities(NEAR), GOOD, foreground=opposite)
     assert both.verdict == "depends on background"
     near = similarities(NEAR)
-    swapped = near["rule"] == ranks.SAME
+    swapped = near["rule"] == correlation.SAME
     near.loc[swapped, "similarity"] = -near.loc[swapped, "similarity"]
     assert claim(near, GOOD).verdict == "does not hold"
     assert claim(similarities(NEAR), GOOD, seeds=2).verdict == "underpowered"
@@ -121,8 +121,8 @@ def test_the_mean_of_both_rules_is_tested_with_the_same_shuffles():
     # Both rules rank alike here, so that the mean is told from chance as each of them is.
     assert verdict.pooled[0].low == pytest.approx(verdict.effects[0].low)
     x, y = np.arange(6.0), np.array([0.0, 1, 2, 3, 5, 4])
-    once, mixed = ranks.correlation(x, y), ranks.together([(x, y), (x, -y)])
-    assert ranks.together([(x, y), (x, y)]) == once
+    once, mixed = correlation.correlation(x, y), correlation.together([(x, y), (x, -y)])
+    assert correlation.together([(x, y), (x, y)]) == once
     assert mixed.rho == 0 and mixed.p == 1
 
 
@@ -145,6 +145,6 @@ def test_what_would_decide_a_correlation_is_more_distributions():
 
 def test_pools_that_one_of_several_lacks_are_left_out_of_its_shuffles():
     x = np.arange(7.0)
-    found = ranks.together([(x, x), (x[:5], x[:5])])
+    found = correlation.together([(x, x), (x[:5], x[:5])])
     assert found.rho == pytest.approx(1) and found.pools == 5
-    assert 0 < found.p < ranks.correlation(x[:5], x[:5]).p
+    assert 0 < found.p < correlation.correlation(x[:5], x[:5]).p
