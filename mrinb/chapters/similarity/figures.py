@@ -157,14 +157,16 @@ def correlations(similarities: pd.DataFrame, scores: pd.DataFrame) -> Html:
 def _histograms(
     ax: Axes, rows: pd.DataFrame, compared: Sequence[str], order: Sequence[str]
 ) -> None:
+    import seaborn as sns  # takes a second: only where it draws
+
     values = {p: rows.loc[rows["pool"] == p, "similarity"].to_numpy(float) for p in compared}
     together = np.concatenate(list(values.values()))
     edges = np.linspace(together.min(), max(together.max(), together.min() + 1e-3), 31).tolist()
     for pool, found in values.items():
         colour, count = role_colour(pool, order), rows.loc[rows["pool"] == pool, "compared"].iloc[0]
         words = f"to {math(pool)} ({count:,} patches)"
-        ax.hist(found, edges, color=colour, alpha=0.35, label=words)
-        ax.hist(found, edges, color=colour, histtype="step", lw=1.3)
+        sns.histplot(x=found, bins=edges, color=colour, alpha=0.35, element="step", lw=1.3, ax=ax,
+                     label=words)  # fmt: skip
         ax.axvline(found.mean(), 0, 0.7, color=colour, ls=(0, (4, 2)), lw=1.5, path_effects=CASING)
     ax.set_ylabel("test patches")
     ax.set_ylim(0, 1.4 * ax.get_ylim()[1])
