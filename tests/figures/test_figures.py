@@ -102,8 +102,8 @@ MADE = {
     "learning rates": lambda: separate.figures.learning_rates(grid()),
     "learning rates of one network": lambda: separate.figures.learning_rates(
         grid(["ViT"])),
-    "scatter of seeds": lambda: separate.figures.spread(spreads()),
-    "scatter of one seed": lambda: separate.figures.spread(spreads(np.nan)),
+    "scatter of seeds": lambda: separate.figures.seed_scatter(spreads()),
+    "scatter of one seed": lambda: separate.figures.seed_scatter(spreads(np.nan)),
     "bars of one seed": lambda: figures.bars(scores(("contrast",), seeds=(0,))),
     "bars of the foreground": lambda: figures.bars(scores(), "ssim_foreground"),
     "gallery": lambda: setup.figures.gallery(dict.fromkeys(DISTRIBUTIONS, blob()), NOTE),

@@ -53,7 +53,7 @@ OUTCOMES = """\
 figures.table(robustness.cases_table(
     scores.assign(shift="s"), narrow="a", diverse="c", both="c", others="b"
 ))
-scatter = separate.spread(scores.assign(series="U-net"))
+scatter = separate.seed_scatter(scores.assign(series="U-net"))
 figures.table(separate.spread_verdicts(scatter), "The scatter of seeds")"""
 
 

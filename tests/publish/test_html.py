@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mrinb.publish import html as finish
+from mrinb.publish import html
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from mrinb.publish import html as finish
     ],
 )
 def test_a_fault_is_mended_and_nothing_else(before, after):
-    assert finish.mended(before) == after
+    assert html.mended(before) == after
 
 
 def test_every_page_is_mended_and_the_first_leads_on(tmp_path):
