@@ -54,7 +54,7 @@ figures.table(robustness.cases_table(
     scores.assign(shift="s"), narrow="a", diverse="c", both="c", others="b"
 ))
 scatter = separate.seed_scatter(scores.assign(series="U-net"))
-figures.table(separate.spread_verdicts(scatter), "The scatter of seeds")"""
+figures.table(separate.scatter_verdicts(scatter), "The scatter of seeds")"""
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_every_page_is_mended_and_the_first_leads_on(tmp_path):
     scripts = tmp_path / "_static" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "fontawesome.js").write_text("")
-    finish.finish(tmp_path, "book/start")
+    html.finish_pages(tmp_path, "book/start")
     assert page.read_text().endswith("<td></td>")
     assert list(scripts.iterdir()) == []
     first = (tmp_path / "index.html").read_text()
