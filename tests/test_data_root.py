@@ -145,7 +145,7 @@ def test_chapters_run_on_real_files(chapter, root, places, monkeypatch):
         "profile": "quick", "data_root": f"~/{root.name}", "store": str(places["store"]),
         "device": "cpu", "epochs": 1,
     }  # fmt: skip
-    namespace = {"display": shown.append}
+    namespace = {"display": lambda *made: shown.extend(made)}
     (path,) = NOTEBOOKS.glob(f"{chapter}_*.ipynb")
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type == "code":
