@@ -195,30 +195,36 @@ Groups = tuple[tuple[int, ...], ...]
 """Places of the units of each group."""
 
 
-class _Draws(NamedTuple):
+class _Draws:
     """How often each unit is drawn, arrays of shape (replicates, units).
+
+    Args:
+        label: of the comparison; the same gives the same draws.
+        seeds, subjects: the groups of both.
 
     Attributes:
         seeds, subjects: all groups of both drawn.
-        of_seeds, of_subjects: one group drawn and the others once, one array a group.
     """
 
-    seeds: np.ndarray
-    subjects: np.ndarray
-    of_seeds: tuple[np.ndarray, ...]
-    of_subjects: tuple[np.ndarray, ...]
+    def __init__(self, label: str, seeds: Groups, subjects: Groups) -> None:
+        self._groups = seeds, subjects
+        self._rng = np.random.default_rng(zlib.crc32(label.encode()))
+        self.seeds, self.subjects = (
+            _drawn(self._rng, groups, range(len(groups))) for groups in self._groups
+        )
+
+    @cached_property
+    def alone(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """One group of seeds drawn, or one of subjects, and the others once: an array a group."""
+        seeds, subjects = (
+            [_drawn(self._rng, groups, [one]) for one in range(len(groups))]
+            for groups in self._groups
+        )
+        return seeds, subjects
 
 
-@lru_cache(maxsize=8)  # the scores of one comparison, and its claim, share their draws
-def _draws(label: str, seeds: Groups, subjects: Groups) -> _Draws:
-    """The replicates of a comparison."""
-    rng = np.random.default_rng(zlib.crc32(label.encode()))
-    together = [_drawn(rng, groups, range(len(groups))) for groups in (seeds, subjects)]
-    alone = [
-        tuple(_drawn(rng, groups, [one]) for one in range(len(groups)))
-        for groups in (seeds, subjects)
-    ]
-    return _Draws(together[0], together[1], alone[0], alone[1])
+# The scores of one comparison, and its claim, share their draws.
+_draws = lru_cache(maxsize=8)(_Draws)
 
 
 def _drawn(rng: np.random.Generator, groups: Groups, which: Iterable[int]) -> np.ndarray:
@@ -241,17 +247,12 @@ class _Units:
 
     def __init__(self, groups: Mapping[object, str], parts: Sequence[Sequence[object]]) -> None:
         place = {unit: i for i, unit in enumerate(groups)}
-        self.groups = {
-            group: np.array([place[u] for u, g in groups.items() if g == group])
+        self.groups: Groups = tuple(
+            tuple(place[u] for u, g in groups.items() if g == group)
             for group in dict.fromkeys(groups.values())
-        }
+        )
         self.of_parts = [np.array([place[unit] for unit in units]) for units in parts]
         self.count = len(groups)
-
-    @property
-    def members(self) -> Groups:
-        """Places of the units of each group."""
-        return tuple(tuple(map(int, places)) for places in self.groups.values())
 
     @property
     def once(self) -> np.ndarray:
@@ -274,7 +275,7 @@ def interval(parts: Part | Sequence[Part], label: str = "") -> Interval:
     found = [parts] if not isinstance(parts, Sequence) else list(parts)
     seeds, subjects = _seed_units(found), _subject_units(found)
     estimate = float(_values(found, seeds, subjects, seeds.once, subjects.once)[0])
-    weights = _draws(label, seeds.members, subjects.members)
+    weights = _draws(label, seeds.groups, subjects.groups)
     draws = _values(found, seeds, subjects, weights.seeds, weights.subjects)
     draws = draws[np.isfinite(draws)]
     nothing = Variance((), 0.0)
@@ -346,12 +347,15 @@ def _variance_drawn(
 
     What both add together is not taken off, which makes the interval wider.
     """
-    sizes = [len(m) for m in (*seeds.members, *subjects.members)]
-    pairs = [(w, subjects.once) for w in weights.of_seeds]
-    pairs += [(seeds.once, w) for w in weights.of_subjects]
-    kinds = ["seeds"] * len(weights.of_seeds) + ["subjects"] * len(weights.of_subjects)
+    of_seeds, of_subjects = weights.alone
+    alone = [
+        *(("seeds", m, (w, subjects.once)) for m, w in zip(seeds.groups, of_seeds, strict=True)),
+        *(("subjects", m, (seeds.once, w))
+          for m, w in zip(subjects.groups, of_subjects, strict=True)),
+    ]  # fmt: skip
     factors, drawn = [], 0.0
-    for kind, units, pair in zip(kinds, sizes, pairs, strict=True):
+    for kind, members, pair in alone:
+        units = len(members)
         values = _values(parts, seeds, subjects, *pair)
         found = float(np.var(values[np.isfinite(values)]))
         factors.append(Factor(kind, units, _ratio(units) * found))
