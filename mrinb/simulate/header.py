@@ -44,14 +44,10 @@ def header(scan: Scan) -> bytes:
     from ismrmrd import xsd  # a second: only where files are written
     from xsdata.models.datatype import XmlTime
 
-    lines = xsd.limitType(
-        minimum=0, maximum=scan.last - scan.first, center=scan.encoded[1] // 2 - scan.first
-    )
-    encoding = xsd.encodingType(
-        encodedSpace=_space(scan.encoded, scan),
-        reconSpace=_space(scan.recon, scan),
-        encodingLimits=xsd.encodingLimitsType(kspace_encoding_step_1=lines),
-        trajectory=xsd.trajectoryType.CARTESIAN,
+    encoding = cartesian(
+        Space(scan.encoded, _extent(scan.encoded, scan)),
+        Space(scan.recon, _extent(scan.recon, scan)),
+        (scan.first, scan.last),
     )
     made = xsd.ismrmrdHeader(
         studyInformation=xsd.studyInformationType(studyTime=XmlTime(0, 0, 0)),
@@ -67,19 +63,65 @@ def header(scan: Scan) -> bytes:
             receiverChannels=scan.coils,
             institutionName="simulated",
         ),
-        experimentalConditions=xsd.experimentalConditionsType(
-            H1resonanceFrequency_Hz=round(42.577478e6 * scan.field_t)
-        ),
+        experimentalConditions=resonance(scan.field_t),
         encoding=[encoding],
     )
     return str(xsd.ToXML(made, "utf-8")).encode()
 
 
-def _space(matrix: tuple[int, int], scan: Scan) -> Any:
+def _extent(matrix: tuple[int, int], scan: Scan) -> tuple[float, float, float]:
+    """Field of view in mm."""
+    height, width = (round(n * scan.pixel_mm, 4) for n in matrix)
+    return height, width, scan.thickness_mm
+
+
+class Space(NamedTuple):
+    """A matrix and what it covers.
+
+    Attributes:
+        matrix: (height, width).
+        extent_mm: field of view (height, width, slice).
+    """
+
+    matrix: tuple[int, int]
+    extent_mm: tuple[float, float, float]
+
+
+def cartesian(encoded: Space, recon: Space, acquired: tuple[int, int]) -> Any:
+    """The encoding of Cartesian lines, counted from the first acquired one.
+
+    Args:
+        encoded: what was measured.
+        recon: what is shown.
+        acquired: first and last acquired phase-encoding line.
+
+    Returns:
+        An ``encodingType`` of ISMRMRD's schema.
+    """
     from ismrmrd import xsd
 
-    height, width = (round(n * scan.pixel_mm, 4) for n in matrix)
+    first, last = acquired
+    lines = xsd.limitType(minimum=0, maximum=last - first, center=encoded.matrix[1] // 2 - first)
+    return xsd.encodingType(
+        encodedSpace=_space(encoded),
+        reconSpace=_space(recon),
+        encodingLimits=xsd.encodingLimitsType(kspace_encoding_step_1=lines),
+        trajectory=xsd.trajectoryType.CARTESIAN,
+    )
+
+
+def resonance(field_t: float) -> Any:
+    """The resonance frequency of hydrogen, an ``experimentalConditionsType`` of the schema."""
+    from ismrmrd import xsd
+
+    return xsd.experimentalConditionsType(H1resonanceFrequency_Hz=round(42.577478e6 * field_t))
+
+
+def _space(space: Space) -> Any:
+    from ismrmrd import xsd
+
+    (x, y), (height, width, thickness) = space
     return xsd.encodingSpaceType(
-        matrixSize=xsd.matrixSizeType(x=matrix[0], y=matrix[1], z=1),
-        fieldOfView_mm=xsd.fieldOfViewMm(x=height, y=width, z=scan.thickness_mm),
+        matrixSize=xsd.matrixSizeType(x=x, y=y, z=1),
+        fieldOfView_mm=xsd.fieldOfViewMm(x=height, y=width, z=thickness),
     )

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import time
@@ -6,48 +5,20 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from toy_recipes import RECIPES, ToyEval, ToyTrain, lines
+from toy_recipes import RECIPES, ToyTrain, lines
 from typer.testing import CliRunner
 
 from mrinb import recipes
 from mrinb.cli import results as cli_results
 from mrinb.compute import context as context_module
 from mrinb.compute import curation as results
-from mrinb.compute import exchange, publication, workers
-from mrinb.compute.context import Context
+from mrinb.compute import exchange, publication
 from mrinb.compute.curation import compare, diff, gc, recompute
 from mrinb.compute.entry import entry_folder, read_entry, write_entry
 from mrinb.compute.publication import publish
 from mrinb.compute.runner import ensure
 from mrinb.compute.store import Store, entries
 from mrinb.errors import MrinbError
-
-
-@pytest.fixture
-def context(tmp_path):
-    workers._store.cache_clear()
-    return Context(store=tmp_path / "store", cache=tmp_path / "cache")
-
-
-@pytest.fixture
-def chapter(context, tmp_path):
-    """Three results of chapter 03 in the store, on its list."""
-    train = ToyTrain(log=str(tmp_path / "log"))
-    specs = [train, ToyEval(train=train), ToyEval(train=train, number=1)]
-    ensure(specs, context, RECIPES)
-    remember(context, "03_one-quick", specs)
-    return specs
-
-
-@pytest.fixture
-def book(tmp_path):
-    return tmp_path / "book" / "results"
-
-
-def remember(context, name, specs):
-    path = context.store / "chapters" / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([{"kind": s.kind, "key": s.key} for s in specs]))
 
 
 def put(context, chapter, book, name="3"):

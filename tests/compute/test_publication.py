@@ -3,42 +3,15 @@
 import json
 
 import pytest
-from toy_recipes import RECIPES, ToyEval, ToyTrain
+from toy_recipes import RECIPES, ToyEval, ToyTrain, remember
 
-from mrinb.compute import packs, publication, workers
+from mrinb.compute import packs, publication
 from mrinb.compute.context import Context
 from mrinb.compute.curation import folder_bytes, verify
 from mrinb.compute.publication import check_published, publish
 from mrinb.compute.runner import ensure
 from mrinb.compute.store import Store, entries
 from mrinb.errors import MrinbError
-
-
-@pytest.fixture
-def context(tmp_path):
-    workers._store.cache_clear()
-    return Context(store=tmp_path / "store", cache=tmp_path / "cache")
-
-
-@pytest.fixture
-def chapter(context, tmp_path):
-    """Three results of chapter 03 in the store, on its list."""
-    train = ToyTrain(log=str(tmp_path / "log"))
-    specs = [train, ToyEval(train=train), ToyEval(train=train, number=1)]
-    ensure(specs, context, RECIPES)
-    remember(context, "03_one-quick", specs)
-    return specs
-
-
-@pytest.fixture
-def book(tmp_path):
-    return tmp_path / "book" / "results"
-
-
-def remember(context, name, specs):
-    path = context.store / "chapters" / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([{"kind": s.kind, "key": s.key} for s in specs]))
 
 
 def put(context, book, name="3"):

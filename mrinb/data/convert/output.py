@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from mrinb.data import files
 from mrinb.data.convert import kspace as transforms
 from mrinb.errors import MrinbError
+from mrinb.simulate.header import Space, cartesian, resonance
 
 VERSION = 1
 """Goes up when converted files change; those of an older version are converted again."""
@@ -201,28 +202,15 @@ def header(volume: Volume, recon: tuple[int, int]) -> bytes:
     sizes = zip(scan.field_of_view_mm, (height, width, 1), strict=True)
     fov = [size or float(pixels) for size, pixels in sizes]
 
-    def space(shape: tuple[int, int]) -> Any:
-        size = [fov[0] * shape[0] / height, fov[1] * shape[1] / width, fov[2]]
-        return xsd.encodingSpaceType(
-            matrixSize=xsd.matrixSizeType(x=shape[0], y=shape[1], z=1),
-            fieldOfView_mm=xsd.fieldOfViewMm(x=size[0], y=size[1], z=size[2]),
-        )
+    def space(shape: tuple[int, int]) -> Space:
+        return Space(shape, (fov[0] * shape[0] / height, fov[1] * shape[1] / width, fov[2]))
 
-    lines = xsd.limitType(minimum=0, maximum=right - left - 1, center=width // 2 - left)
-    encoding = xsd.encodingType(
-        encodedSpace=space((height, width)),
-        reconSpace=space(recon),
-        encodingLimits=xsd.encodingLimitsType(kspace_encoding_step_1=lines),
-        trajectory=xsd.trajectoryType.CARTESIAN,
-    )
+    encoding = cartesian(space((height, width)), space(recon), (left, right - 1))
     system = xsd.acquisitionSystemInformationType(
         systemVendor=scan.vendor or None,
         systemModel=scan.model or None,
         systemFieldStrength_T=scan.field_t or None,
         receiverChannels=coils,
-    )
-    resonance = xsd.experimentalConditionsType(
-        H1resonanceFrequency_Hz=round(42.577478e6 * scan.field_t)
     )
     measurement = None  # not valid without a position
     if scan.position:
@@ -232,7 +220,7 @@ def header(volume: Volume, recon: tuple[int, int]) -> bytes:
         )
     document = xsd.ismrmrdHeader(
         acquisitionSystemInformation=system,
-        experimentalConditions=resonance,
+        experimentalConditions=resonance(scan.field_t),
         measurementInformation=measurement,
         encoding=[encoding],
     )
