@@ -28,9 +28,10 @@ from mrinb.compute.entry import Entry
 from mrinb.compute.specs import Spec
 from mrinb.compute.workers import store_of
 from mrinb.errors import MrinbError
-from mrinb.lab import Best, Lab
+from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.recipes import RECIPES
+from mrinb.runs import Best
 from mrinb.specs import ExhibitSpec
 from mrinb.stats import claims
 
