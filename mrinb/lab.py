@@ -62,9 +62,8 @@ class Lab(Setting):
         wanted = self._tested(runs, targets, split, epochs)
         specs = [self.eval_spec(train, test, epoch) for _, train, test, epoch in wanted]
         entries = self.fetch(specs)
-        tables, labels = [], []
+        tested, labels = [], []
         for (label, train, test, epoch), spec in zip(wanted, specs, strict=True):
-            scores = entries[spec].table("scores")
             about = {
                 "pool": label,
                 "pool_string": str(runs.pools[label]) if train else "",
@@ -75,9 +74,9 @@ class Lab(Setting):
                 "shift": shift,
             }
             on_targets = [n for n, p in targets.items() if test.distribution in p.distributions]
-            tables += [scores] * len(on_targets)
+            tested += [entries[spec]] * len(on_targets)
             labels += [{**about, "target": name} for name in on_targets]
-        return noted(labelled(tables, labels), self.note(specs))
+        return noted(labelled(tested, "scores", labels), self.note(specs))
 
     def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
         """Have what ``evaluate`` of several runs needs computed together.
@@ -161,7 +160,7 @@ class Lab(Setting):
             for label, group in runs.specs.items()
             for spec in group
         ]
-        table = labelled([entries[spec].table("history") for spec in specs], labels)
+        table = labelled([entries[spec] for spec in specs], "history", labels)
         return noted(table, self.note(specs))
 
     def show(self, specs: Sequence[ExhibitSpec]) -> list[dict[str, np.ndarray]]:
