@@ -34,7 +34,7 @@ book: $(READY)  ## build the book: _build/html/index.html
 
 # One thread a process: WORKERS of them, and the chapters that they run, share the cores.
 test: chromium lint  ## check style and types, then run all tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --durations 30 --durations-min 3
 
 # No book is built and no browser opened: for the working loop.
 test-fast: $(READY)  ## run the tests that need neither book nor browser
