@@ -65,11 +65,14 @@ class Visit:
     outside: list = field(default_factory=list)
     problems: list = field(default_factory=list)
 
-    def axe(self) -> list[str]:
-        """Return one line for every accessibility violation."""
+    def axe(self, *rules: str) -> list[str]:
+        """Return one line for every accessibility violation, of all rules or those named."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE.read_text(encoding="utf-8") + "\n;0")
-        result = self.page.evaluate("axe.run(document, { preload: false })")
+        result = self.page.evaluate(
+            "runOnly => axe.run(document, { preload: false, ...(runOnly && { runOnly }) })",
+            {"type": "rule", "values": list(rules)} if rules else None,
+        )
         assert result["passes"], "axe looked at nothing"
         return [
             f"{v['id']}: {v['help']}: {node['html'][:120]} {node.get('failureSummary', '')}"
