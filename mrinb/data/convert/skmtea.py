@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from mrinb.data.convert import common
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.base import Wanted
-from mrinb.data.convert.grid import Grid
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.data.files import open_volume
 from mrinb.errors import MrinbError
+from mrinb.slicing import kspace as transforms
+from mrinb.slicing.grid import Grid
 
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:
