@@ -1,6 +1,4 @@
-"""How the views of three-dimensional scans lie in them: rules of Appendix G.1, shared by the
-converters of real scans and by the simulator.
-"""
+"""How views lie in three-dimensional scans (Appendix G.1), real and simulated ones alike."""
 
 from __future__ import annotations
 
