@@ -316,14 +316,14 @@ def _steady(rate1: np.ndarray, rate2: np.ndarray, timing: Sequence) -> np.ndarra
     """
     flip = np.deg2rad(timing.flip_deg)
     # Of tissues that decay at once, differences are left that single precision does not hold.
-    rate1, rate2 = np.float64(rate1), np.float64(rate2)
-    e1, e2 = np.exp(-timing.tr_ms * rate1), np.exp(-timing.tr_ms * rate2)
+    slow, fast = (np.asarray(rate, np.float64) for rate in (rate1, rate2))
+    e1, e2 = np.exp(-timing.tr_ms * slow), np.exp(-timing.tr_ms * fast)
     p, q = 1 - e1 * np.cos(flip), e1 - np.cos(flip)
     ratio = np.sqrt((1 - e2**2) / (p**2 - e2**2 * q**2))
     if timing.steady_echo == 1:
-        return np.tan(flip / 2) * (1 - q * ratio) * np.exp(-timing.te_ms * rate2)
+        return np.tan(flip / 2) * (1 - q * ratio) * np.exp(-timing.te_ms * fast)
     # The second echo forms before the next pulse: it has decayed less than just before it.
-    return np.tan(flip / 2) * (1 - p * ratio) * np.exp((2 * timing.tr_ms - timing.te_ms) * rate2)
+    return np.tan(flip / 2) * (1 - p * ratio) * np.exp((2 * timing.tr_ms - timing.te_ms) * fast)
 
 
 def signal(

@@ -113,7 +113,7 @@ def simulate(
         for axis, extent, size in zip(made.axes, made.extent_mm, made.sizes, strict=True)
     }
     voxel = (spacing[view.rows], spacing[view.columns], spacing[view.slices])
-    matrix = scanner.Matrix(*kspace.shape[2:], first, last - 1, voxel[0], 2)
+    matrix = scanner.Matrix(kspace.shape[2], kspace.shape[3], first, last - 1, voxel[0], 2)
     return acquire.VolumeArrays(kspace, target, matrix, kspace.shape[1], voxel_mm=voxel)
 
 

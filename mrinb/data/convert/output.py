@@ -17,7 +17,7 @@ from mrinb.errors import MrinbError
 from mrinb.simulate.header import Space, cartesian, resonance
 from mrinb.slicing import kspace as transforms
 
-VERSION = 1
+VERSION = 2
 """Goes up when converted files change; those of an older version are converted again."""
 
 

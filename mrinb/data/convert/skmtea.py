@@ -51,6 +51,6 @@ def _echo(data: np.ndarray, want: Wanted, subject: str, as_paper: bool) -> Volum
         view = view._replace(rows=view.columns, columns=view.rows)
         want = want._replace(converter=want.converter._replace(view=view))
     scan = Scan(vendor="GE", field_t=3.0, protocol="qDESS")
-    volume = common.volume(grid, want, scan, "QDESS", subject)
+    volume = common.volume(grid, want, scan, f"QDESS_E{want.prefix[1]}", subject)
     attributes = {**volume.attributes, "echo": int(want.prefix[1])}
     return volume._replace(padding=acquired, attributes=attributes)
