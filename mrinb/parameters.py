@@ -17,7 +17,11 @@ from typing import Any
 
 from mrinb.compute.context import PUBLISHED, Context, cache_dir
 from mrinb.compute.workers import default_workers
+from mrinb.data.splits import apply
 from mrinb.errors import MrinbError, unknown
+
+OPTIONAL = {"split": "str"}
+"""Parameters that every chapter takes though none declares them, and their types."""
 
 TYPES = ("str", "int", "float", "bool")
 
@@ -103,10 +107,12 @@ def context(values: Mapping[str, Any]) -> Context:
     context = Context(
         published=_published(),
         data_root=Path(values["data_root"]).expanduser() if values.get("data_root") else None,
+        split=values.get("split", ""),
         device=values.get("device", "auto"),
         workers=values.get("workers") or default_workers(),
         compute=_policy(),
     )
+    apply.rule(context.split)
     if values.get("store"):
         context = replace(context, store=Path(values["store"]).expanduser().resolve())
     elif os.environ.get("MRINB_STORE"):

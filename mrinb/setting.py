@@ -30,7 +30,7 @@ ALL_MODELS = "all"
 
 COMMON = {
     "profile": "str", "data_root": "str", "store": "str", "device": "str",
-    "seed": "int", "model": "str", "workers": "int",
+    "seed": "int", "model": "str", "workers": "int", **parameters.OPTIONAL,
 }  # fmt: skip
 """Parameters that every chapter takes, and their types."""
 

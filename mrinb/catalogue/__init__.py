@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from mrinb.catalogue import fastmri, others
 from mrinb.catalogue.base import Dataset, Distribution, Scanner
-from mrinb.catalogue.fastmri import BRAINS, HEADS, KNEES, SCANNERS
+from mrinb.catalogue.fastmri import BRAINS, HEADS, KNEES
 from mrinb.catalogue.table1 import DATASETS
 from mrinb.errors import unknown
 
@@ -19,6 +20,9 @@ __all__ = [
     "DATASETS", "DISTRIBUTIONS", "EVERY", "EXTRA", "SCANNERS", "Dataset", "Distribution",
     "Scanner", "distribution", "matching",
 ]  # fmt: skip
+
+SCANNERS: dict[str, Scanner] = {**fastmri.SCANNERS, **others.SCANNERS}
+"""Scanner models by name."""
 
 DISTRIBUTIONS: dict[str, Distribution] = {d.name: d for d in (*KNEES, *BRAINS)}
 """The 16 fastMRI distributions of Figure 2, by name."""

@@ -123,6 +123,9 @@ def list_files(
     data_root: Annotated[
         Path | None, typer.Argument(help="folder with fastMRI files; without one, Table 1")
     ] = None,
+    split: Annotated[
+        str, typer.Option(help="divide by paper, section7 or seeded; default by folders")
+    ] = "",
 ) -> None:
     """List which distributions and splits a folder of fastMRI files holds, or Table 1."""
     from collections import Counter
@@ -135,8 +138,12 @@ def list_files(
 
     from mrinb.compute.context import Context
     from mrinb.data.index import scan
+    from mrinb.data.splits import apply
 
+    apply.rule(split)
     found = scan(data_root, Context(data_root=data_root))
+    divided = apply.reports(found, split)
+    found = apply.assigned(found, split)
     counts: Counter[tuple[str, str]] = Counter()
     slices: Counter[tuple[str, str]] = Counter()
     for file in found:
@@ -146,6 +153,10 @@ def list_files(
             slices[row] += file.info.kspace_shape[0]
     for (name, split), count in sorted(counts.items()):
         typer.echo(f"{name:24} {split:6} {count:6} volumes {slices[name, split]:7} slices")
+    for report in divided:
+        typer.echo(report.words())
+        for name in report.split.missing:
+            typer.echo(f"  missing: {name}.h5")
     _list_unreadable(found, data_root)
 
 

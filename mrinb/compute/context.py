@@ -29,6 +29,7 @@ class Context:
         published: folders of read-only stores that are looked into as well.
         cache: folder of simulated and prepared data; it can be deleted at any time.
         data_root: folder with the user's fastMRI files, or None for simulated data.
+        split: rule by which real files are divided (``data.splits.apply``); empty: by folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workers: worker processes of one thread each; 0 computes in this process.
         compute: what to do about a missing result.
@@ -39,6 +40,7 @@ class Context:
     published: tuple[Path, ...] = ()
     cache: Path = field(default_factory=cache_dir)
     data_root: Path | None = None
+    split: str = ""
     device: str = "auto"
     workers: int = 0
     compute: Policy = "auto"

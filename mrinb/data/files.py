@@ -10,6 +10,7 @@ Files of the emulated single-coil track have ``kspace`` (slices, height, width) 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from pathlib import Path
@@ -51,6 +52,8 @@ class Info(NamedTuple):
             0 for a file with neither.
         origin: ``simulated`` where the file says so, ``fastmri`` where name and attributes are
             fastMRI's, else ``own``.
+        dataset: short name of the dataset that it was converted from, or name of the simulated
+            distribution; empty where the file does not say.
     """
 
     header: Header
@@ -63,6 +66,7 @@ class Info(NamedTuple):
     patient: str
     max_value: float
     origin: Origin = "own"
+    dataset: str = ""
 
 
 def read_header(path: Path) -> Header:
@@ -113,7 +117,20 @@ def _info(file: h5py.File, path: Path) -> Info:
         patient=_text(file.attrs.get("patient_id")),
         max_value=_max_value(file, target, path),
         origin=_origin(file, path),
+        dataset=_stated_dataset(file),
     )
+
+
+def _stated_dataset(file: h5py.File) -> str:
+    """The dataset that a converted or simulated file says it is of."""
+    for attribute, key in (("converted", "dataset"), ("simulator_spec", "distribution")):
+        try:
+            found = json.loads(_text(file.attrs.get(attribute)) or "{}")
+        except ValueError:
+            continue
+        if isinstance(found, dict) and isinstance(found.get(key), str):
+            return str(found[key])
+    return ""
 
 
 def _origin(file: h5py.File, path: Path) -> Origin:

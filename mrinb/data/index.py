@@ -35,6 +35,7 @@ from mrinb.catalogue import DISTRIBUTIONS, Distribution
 from mrinb.compute.context import Context
 from mrinb.data import checks, files
 from mrinb.data.access import DAMAGE, UnreachableError, cause
+from mrinb.data.convert import CONVERTERS
 from mrinb.data.folders import hdf5_files, split_word
 from mrinb.data.memory import Known, Memory
 from mrinb.errors import MrinbError
@@ -268,13 +269,30 @@ def _vetted(entry: FileInfo, kept: Memory) -> FileInfo:
 def match(info: files.Info) -> str:
     """Name of the distribution of a file, or an empty string.
 
-    The acquisition and the scanner model must agree, and the field strength, rounded to half a
-    tesla, where the header states it.
+    A file that was converted or simulated says what it is of. Of others, the acquisition and the
+    scanner model must agree, and the field strength, rounded to half a tesla, where the header
+    states it.
     """
+    if info.dataset:
+        return _stated(info)
     for distribution in DISTRIBUTIONS.values():
         if info.acquisition == distribution.acquisition and _same_scanner(info, distribution):
             return distribution.name
     return ""
+
+
+def _stated(info: files.Info) -> str:
+    """The distribution of a file that says what it is of: one of several by its acquisition."""
+    if info.dataset in catalogue.EVERY:
+        return info.dataset
+    rows = {CONVERTERS[row.name].slug: row for row in catalogue.DATASETS}
+    row = rows.get(info.dataset)
+    if row is None:
+        return ""
+    found = [d.name for d in row.distributions if d.acquisition == info.acquisition]
+    if len(row.distributions) == 1:
+        found = [row.distributions[0].name]
+    return found[0] if len(found) == 1 else ""
 
 
 def _same_scanner(info: files.Info, distribution: Distribution) -> bool:

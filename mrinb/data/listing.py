@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mrinb.compute.context import Context
 from mrinb.data import index
+from mrinb.data.splits import apply
 from mrinb.errors import MrinbError
 from mrinb.specs import Coil
 
@@ -68,7 +69,11 @@ def find(
 
 
 def _look(context: Context, root: Path, coil: Coil) -> _Look:
-    look = _Look(weakref.ref(context), index.scan(root, context, coil=coil))
+    entries = apply.assigned(index.scan(root, context, coil=coil), context.split)
+    for report in apply.reports(entries, context.split):
+        if report.split.missing:
+            warnings.warn(f"data_root {root}: {report.words()}", stacklevel=2)
+    look = _Look(weakref.ref(context), entries)
     _LOOKS[root, context.cache, coil] = look
     return look
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mrinb.compute.context import Context
 from mrinb.data import checks, files
 
-_FORMAT = (3, checks.VERSION)
+_FORMAT = (4, checks.VERSION)
 
 _SAVE_SECONDS = 10.0
 """So often a first scan writes down how far it is: an interrupted one goes on from there."""

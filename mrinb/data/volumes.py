@@ -95,11 +95,12 @@ def data_spec(
             f"profile {profile.name!r} needs fastMRI files: give data_root, "
             "or choose a profile whose data are simulated"
         )
+    each = round(profile.slices * catalogue.distribution(distribution).share)
     simulator = SimulatorSpec(
         size=profile.size,
         coils=profile.coils,
-        subjects=_subjects(profile, split, slices),
-        slices=profile.slices,
+        subjects=_subjects(profile, split, slices, each),
+        slices=each,
         seed=seed,
         versions=_versions(distribution, coil),
     )
@@ -112,11 +113,11 @@ def data_spec(
     )
 
 
-def _subjects(profile: Profile, split: str, slices: int | None) -> int:
-    """Simulated subjects: the profile's, or as many as give the slices."""
+def _subjects(profile: Profile, split: str, slices: int | None, each: int) -> int:
+    """Simulated subjects of so many slices each: the profile's, or as many as give the slices."""
     if slices is None:
         return profile.subjects[SPLITS.index(split)]
-    return -(-slices // profile.slices)
+    return -(-slices // each)
 
 
 def _found_spec(
@@ -153,7 +154,7 @@ def available(split: str, context: Context) -> list[str]:
         return list(catalogue.EVERY)
     found = listing.everything(context, context.data_root)
     there = {f.distribution for f in found if f.split == split}
-    return [name for name in catalogue.DISTRIBUTIONS if name in there]
+    return [name for name in catalogue.EVERY if name in there]
 
 
 def _versions(distribution: str, coil: Coil) -> tuple[tuple[str, int], ...]:

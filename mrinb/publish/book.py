@@ -35,7 +35,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mrinb.compute.runner import ANNOUNCEMENT
 from mrinb.errors import MrinbError, unknown
-from mrinb.parameters import check
+from mrinb.parameters import OPTIONAL, check
 from mrinb.publish import first_page, glossary, links, numbering, pages
 from mrinb.publish.folding import fold
 from mrinb.publish.html import finish_pages
@@ -147,10 +147,11 @@ def check_parameters(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, An
         MrinbError: a name the chapter does not declare, or a value of another type.
     """
     declared = inspect_notebook(str(chapter.path))
+    types = {**OPTIONAL, **{n: d["inferred_type_name"] for n, d in declared.items()}}
     for name in given:
-        if name not in declared:
-            raise unknown("parameter", name, declared)
-    return {n: _typed(n, v, declared[n]["inferred_type_name"]) for n, v in given.items()}
+        if name not in types:
+            raise unknown("parameter", name, types)
+    return {n: _typed(n, v, types[n]) for n, v in given.items()}
 
 
 _READ: dict[str, Callable[[str], Any]] = {

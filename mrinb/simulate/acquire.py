@@ -9,8 +9,9 @@ import numpy as np
 from scipy import fft
 
 from mrinb.catalogue import Distribution
-from mrinb.simulate import anatomies, contrast, scanner, single_coil
+from mrinb.simulate import anatomies, contrast, scanner, single_coil, views
 from mrinb.simulate.anatomies import Body
+from mrinb.simulate.subjects import SPLITS
 from mrinb.simulate.tissues import Grid, Subject
 from mrinb.specs import Coil, SimulatorSpec
 
@@ -28,6 +29,7 @@ class VolumeArrays(NamedTuple):
         matrix: the sampled k-space.
         coils: number of receiver coils, those behind an emulated one included.
         reconstruction_esc: float32 (slices, height, width), the target of an emulated single coil.
+        voxel_mm: (height, width, slice) where it is not the matrix's and the body's.
     """
 
     kspace: np.ndarray
@@ -35,6 +37,7 @@ class VolumeArrays(NamedTuple):
     matrix: scanner.Matrix
     coils: int
     reconstruction_esc: np.ndarray | None = None
+    voxel_mm: tuple[float, float, float] | None = None
 
     @property
     def target(self) -> np.ndarray:
@@ -45,13 +48,15 @@ class VolumeArrays(NamedTuple):
 
 def versions(distribution: Distribution, coil: Coil = "multi") -> tuple[tuple[str, int], ...]:
     """Versions of the modules behind a distribution, for ``SimulatorSpec.versions``."""
-    return tuple(sorted([
+    scans = distribution.variants or (distribution,)
+    return tuple(sorted({
         *([("single_coil", single_coil.VERSION)] if coil == "single" else []),
         ("acquire", VERSION),
-        *anatomies.find(distribution.anatomy).versions(),
-        (distribution.contrast, contrast.VERSIONS[distribution.contrast]),
+        *(pair for d in scans for pair in anatomies.find(d.anatomy).versions()),
+        *(("views", views.VERSION) for d in scans if views.needed(d)),
+        *((d.contrast, contrast.VERSIONS[d.contrast]) for d in scans),
         (distribution.scanner.name, scanner.VERSIONS[distribution.scanner.name]),
-    ]))  # fmt: skip
+    }))  # fmt: skip
 
 
 def scaled(size: int, full: int) -> int:
@@ -64,23 +69,31 @@ def _rng(spec: SimulatorSpec, distribution: Distribution, subject: int) -> np.ra
     return np.random.default_rng(np.random.SeedSequence(words))
 
 
-def _body(distribution: Distribution) -> Body:
-    return anatomies.find(distribution.anatomy).body
+def body_of(distribution: Distribution) -> Body:
+    """How the anatomy lies in the scanner, in a distribution's own geometry."""
+    body, geometry = anatomies.find(distribution.anatomy).body, distribution.geometry
+    if geometry is None:
+        return body
+    return body._replace(recon_fov_mm=geometry.recon_fov_mm, thickness_mm=geometry.thickness_mm)
 
 
 def _matrix(
     distribution: Distribution, spec: SimulatorSpec, rng: np.random.Generator
 ) -> scanner.Matrix:
-    body = _body(distribution)
+    body = body_of(distribution)
     height, width = (scaled(spec.size, n) for n in distribution.encode)
     pixel = body.recon_fov_mm / scaled(spec.size, distribution.recon[0])
     partial, share = rng.uniform(), rng.uniform(0.80, 0.94)
     missing = 0
     if partial < body.partial_share:
         missing = round(width * (1 - share) / 2)
+    first, last = missing, width - 1 - missing
+    if distribution.geometry is not None and distribution.geometry.acquired is not None:
+        first, last = (round(width * at) for at in distribution.geometry.acquired)
+        last -= 1
     # Small matrices still have their object sampled at 0.8 mm or finer.
     oversample = max(2, int(np.ceil(pixel / 0.8)))
-    return scanner.Matrix(height, width, missing, width - 1 - missing, pixel, oversample)
+    return scanner.Matrix(height, width, first, last, pixel, oversample)
 
 
 def simulate_volume(
@@ -108,13 +121,20 @@ def simulate_volume(
 def _simulate(
     distribution: Distribution, subject: int, spec: SimulatorSpec, noise: bool
 ) -> VolumeArrays:
+    distribution = distribution.variant(subject // len(SPLITS))
+    if distribution.axes:
+        from mrinb.simulate import volumetric  # which builds upon this module
+
+        return volumetric.simulate(distribution, subject, spec, noise)
     rng = _rng(spec, distribution, subject)
     field_t = distribution.scanner.field_t
-    person = anatomies.find(distribution.anatomy).subject(subject, spec.seed)
+    person = views.turned(
+        anatomies.find(distribution.anatomy).subject(subject, spec.seed), distribution
+    )
     timing = contrast.sequence(distribution.contrast, field_t, rng)
     matrix = _matrix(distribution, spec, rng)
     coils = min(spec.coils, distribution.coils)
-    loops = scanner.coil_array(_body(distribution).former, coils, rng)
+    loops = scanner.coil_array(body_of(distribution).former, coils, rng)
     reference = _reference(distribution, timing)
     sigma = reference / distribution.snr
     # Receivers deliver arbitrary units; fastMRI's targets peak around 1e-4 to 1e-3.
@@ -123,11 +143,29 @@ def _simulate(
     for position, child in zip(person.positions(spec.slices), rng.spawn(spec.slices), strict=True):
         image, maps = _slice(person, distribution, position, matrix, loops, timing, rng, child)
         draws = np.random.default_rng(child.integers(2**63))
-        slices.append(scanner.acquire(image, maps, matrix, sigma if noise else 0.0, draws) * gain)
+        measured = _measure(distribution, image, maps, matrix, sigma if noise else 0.0, draws)
+        slices.append(measured * gain)
     kspace = np.stack(slices)
     recon = tuple(scaled(spec.size, n) for n in distribution.recon)
     target = reconstruct(kspace, (recon[0], recon[1]))
     return VolumeArrays(kspace, target, matrix, coils)
+
+
+def _measure(
+    distribution: Distribution, image: np.ndarray, maps: np.ndarray, matrix: scanner.Matrix,
+    sigma: float, rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """k-space of a slice; lines that are averaged have less noise than others."""
+    geometry = distribution.geometry
+    if geometry is None or geometry.averages == (1, 1) or not sigma:
+        return scanner.acquire(image, maps, matrix, sigma, rng)
+    kspace = scanner.acquire(image, maps, matrix, 0.0, rng)
+    error = scanner.noise(len(maps), kspace.shape[1:], sigma, rng)
+    odd, even = geometry.averages
+    error[..., 1::2] /= np.float32(np.sqrt(odd))
+    error[..., ::2] /= np.float32(np.sqrt(even))
+    kspace[..., matrix.first : matrix.last + 1] += error[..., matrix.first : matrix.last + 1]
+    return kspace
 
 
 def emulate_single_coil(volume: VolumeArrays) -> VolumeArrays:
@@ -144,8 +182,10 @@ def _slice(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """The finely sampled object of one slice with its phase, and the coils' sensitivities."""
-    body, field_t = _body(distribution), distribution.scanner.field_t
-    rows = min(matrix.height, 2 * round(0.575 * matrix.height / 2))
+    body, field_t = body_of(distribution), distribution.scanner.field_t
+    # Of an oversampled readout, little more than the target's field of view is ever seen.
+    oversampled = distribution.encode[0] > 1.5 * distribution.recon[0]
+    rows = 2 * round(0.575 * matrix.height / 2) if oversampled else matrix.height
     shape = (rows * matrix.oversample, matrix.width * matrix.oversample)
     fov = (rows * matrix.pixel_mm, matrix.width * matrix.pixel_mm)
     # Planes through the slice lie no farther apart than about a pixel.
@@ -171,7 +211,7 @@ def _excited(rows: int) -> np.ndarray:
 
 
 def _reference(distribution: Distribution, timing: contrast.Sequence) -> float:
-    tissue = _body(distribution).reference
+    tissue = body_of(distribution).reference
     field_t = distribution.scanner.field_t
     return float(abs(contrast.tissue_signal(tissue, timing, field_t)))
 

@@ -29,6 +29,7 @@ class Body(NamedTuple):
         position: ``patientPosition`` of the ISMRMRD header.
         former: what its receiver coils sit on.
         tapered: whether it reaches beyond the excited region, whose edges then show.
+        view: orientation of the slices that its subjects render.
     """
 
     recon_fov_mm: float
@@ -38,6 +39,7 @@ class Body(NamedTuple):
     position: str
     former: Former
     tapered: bool = False
+    view: str = "axial"
 
 
 class Anatomy(NamedTuple):

@@ -12,6 +12,9 @@ from mrinb.errors import MrinbError, unknown
 from mrinb.simulate.tissues import TissueMaps
 
 VERSIONS: dict[str, int] = {"PD": 1, "PDFS": 1, "FLAIR": 1, "T1": 1, "T1POST": 1, "T2": 1}
+
+VERSIONS |= {"GRE": 1, "T1GRE": 1, "T2FS": 1, "qDESS-E1": 1, "qDESS-E2": 1}
+VERSIONS |= {"MP2RAGE-inv1_te1": 1, **{f"MP2RAGE-inv2_te{echo}": 1 for echo in (1, 2, 3, 4)}}
 """One number per contrast; it enters the data key and grows with every change of its pixels."""
 
 FIELDS_T = (0.3, 1.5, 3.0, 7.0)
@@ -55,6 +58,10 @@ TISSUES: dict[str, Relaxation] = {
     "vitreous": Relaxation(0.99, (3900, 4000, 4000, 4000), (1500, 1300, 1000, 500)),
     "synovial_fluid": Relaxation(0.98, (2400, 2850, 3620, 4000), (1400, 1210, 767, 400)),
     "synovium": Relaxation(0.82, (800, 1200, 1450, 1900), (95, 85, 75, 55)),
+    "peripheral_zone": Relaxation(0.92, (950, 1350, 1700, 2200), (185, 170, 155, 95)),
+    "transition_zone": Relaxation(0.84, (850, 1200, 1480, 1950), (115, 100, 88, 60)),
+    "urine": Relaxation(1.00, (3800, 4000, 4000, 4000), (1900, 1700, 1400, 700)),
+    "stool": Relaxation(0.45, (350, 500, 600, 800), (60, 50, 42, 30)),
 }
 """Relaxation of every tissue.
 
@@ -62,7 +69,8 @@ Brain T1 follows Rooney et al., Magn Reson Med 2007;57:308; white and grey matte
 Stanisz et al., Magn Reson Med 2005;54:507; muscle, fat, marrow, cartilage and synovial fluid
 Gold et al., Am J Roentgenol 2004;183:343. Short T2 tissues carry the T2 that a sequence of 10 to
 30 ms echo time sees. Where the literature has no value at a field, it is interpolated by the
-trend of tissues of like water content.
+trend of tissues of like water content. Prostate follows de Bazelaire et al., Radiology
+2004;230:652, and Bojorquez et al., Magn Reson Imaging 2017;35:69.
 """
 
 # Gadolinium chelate relaxivity per mM and second (Rohrer et al., Invest Radiol 2005;40:715).
@@ -84,6 +92,8 @@ class Sequence(NamedTuple):
         fat_residual: share of the fat signal that survives, 1 without fat saturation.
         flow_void: share of the signal of flowing blood that survives.
         uptake: contrast agent as a multiple of the usual concentration, 0 without.
+        dephasing: decay of a gradient echo by an uneven field, per second.
+        steady_echo: 1 or 2, the echoes of a double-echo steady state; 0 otherwise.
     """
 
     tr_ms: float
@@ -94,6 +104,8 @@ class Sequence(NamedTuple):
     fat_residual: float = 1.0
     flow_void: float = 0.08
     uptake: float = 0.0
+    dephasing: float = 0.0
+    steady_echo: int = 0
 
 
 def relaxation(tissue: str, field_t: float) -> tuple[float, float, float]:
@@ -177,6 +189,52 @@ def _t1_post(field_t: float, u: np.ndarray) -> Sequence:
     return base._replace(flow_void=0.45 if field_t < 2 else 0.8, uptake=1 + 0.25 * u[3])
 
 
+def _t2_fat_saturated(field_t: float, u: np.ndarray) -> Sequence:
+    residual = (0.06 if field_t > 2 else 0.09) * (1 + 0.4 * u[2])
+    return Sequence(4200 + 400 * u[0], 62 + 6 * u[1], 0, 90, 90, residual, 0.1)
+
+
+def _low_field_gradient_echo(field_t: float, u: np.ndarray) -> Sequence:
+    return Sequence(
+        450 + 40 * u[0], 14 + u[1], flip_deg=40 + 4 * u[2], flow_void=0.7,
+        dephasing=_DEPHASING * field_t,
+    )  # fmt: skip
+
+
+def _t1_gradient_echo(field_t: float, u: np.ndarray) -> Sequence:
+    # Inverted and rapidly read, by effective times between inversions. Fat, quick to recover, is
+    # held down by the many pulses of the readout.
+    return Sequence(
+        1900 + 100 * u[0], 2.8 + 0.2 * u[1], 850 + 40 * u[2], fat_residual=0.6, flow_void=0.5,
+        dephasing=_DEPHASING * field_t,
+    )  # fmt: skip
+
+
+def _mp2rage(ti_ms: float, te_ms: float) -> Callable[[float, np.ndarray], Sequence]:
+    def protocol(field_t: float, u: np.ndarray) -> Sequence:
+        return Sequence(
+            6778, te_ms, ti_ms * (1 + 0.01 * u[0]), flow_void=0.8,
+            dephasing=_DEPHASING * field_t * (1 + 0.1 * u[1]),
+        )  # fmt: skip
+
+    return protocol
+
+
+def _qdess(echo: int) -> Callable[[float, np.ndarray], Sequence]:
+    def protocol(field_t: float, u: np.ndarray) -> Sequence:
+        return Sequence(
+            18 + 0.3 * u[0], 5.7 if echo == 1 else 30.3, flip_deg=20 + u[1],
+            fat_residual=0.12 * (1 + 0.4 * u[2]), flow_void=0.3, steady_echo=echo,
+        )  # fmt: skip
+
+    return protocol
+
+
+_DEPHASING = 2.0
+"""Decay of gradient echoes beyond T2, per second and tesla: brain at 3 and 7 T (Peters et al., Magn
+Reson Imaging 2007;25:748)."""
+
+
 _PROTOCOLS: dict[str, Callable[[float, np.ndarray], Sequence]] = {
     "PD": _proton_density,
     "PDFS": _proton_density_fat_saturated,
@@ -184,6 +242,16 @@ _PROTOCOLS: dict[str, Callable[[float, np.ndarray], Sequence]] = {
     "T1": _t1,
     "T1POST": _t1_post,
     "T2": _t2,
+    "T2FS": _t2_fat_saturated,
+    "GRE": _low_field_gradient_echo,
+    "T1GRE": _t1_gradient_echo,
+    "MP2RAGE-inv1_te1": _mp2rage(670, 3.0),
+    "MP2RAGE-inv2_te1": _mp2rage(3675, 3.0),
+    "MP2RAGE-inv2_te2": _mp2rage(3675, 11.5),
+    "MP2RAGE-inv2_te3": _mp2rage(3675, 19.0),
+    "MP2RAGE-inv2_te4": _mp2rage(3675, 28.5),
+    "qDESS-E1": _qdess(1),
+    "qDESS-E2": _qdess(2),
 }
 
 
@@ -220,7 +288,12 @@ def tissue_signal(
     r2 = 1e-3 * timing.uptake * _at_field(_R2_RELAXIVITY, field_t) * _UPTAKE_MM.get(tissue, 0.0)
     rate1 = 1 / (t1_ms * np.asarray(t1, dtype=np.float32)) + np.float32(r1)
     rate2 = 1 / (t2_ms * np.asarray(t2, dtype=np.float32)) + np.float32(r2)
-    signal = density * pd * _longitudinal(rate1, timing) * np.exp(-timing.te_ms * rate2)
+    if timing.steady_echo:
+        signal = density * pd * _steady(rate1, rate2, timing)
+    else:
+        signal = density * pd * _longitudinal(rate1, timing) * np.exp(-timing.te_ms * rate2)
+    if timing.dephasing:
+        signal = signal * np.float32(np.exp(-1e-3 * timing.dephasing * timing.te_ms))
     if tissue == "blood":
         signal = signal * timing.flow_void
     return np.asarray(signal * (1 - fat + fat * timing.fat_residual), dtype=np.float32)
@@ -234,6 +307,23 @@ def _longitudinal(rate1: np.ndarray, timing: Sequence) -> np.ndarray:
         return 1 - recovery
     flip = np.deg2rad(timing.flip_deg)
     return np.sin(flip) * (1 - recovery) / (1 - np.cos(flip) * recovery)
+
+
+def _steady(rate1: np.ndarray, rate2: np.ndarray, timing: Sequence) -> np.ndarray:
+    """The two echoes of a double-echo steady state, T2 decay included.
+
+    source: Hänicke, Vogel, Magn Reson Med 2003;49:771; Bruder et al., ibid. 1988;7:35.
+    """
+    flip = np.deg2rad(timing.flip_deg)
+    # Of tissues that decay at once, differences are left that single precision does not hold.
+    slow, fast = (np.asarray(rate, np.float64) for rate in (rate1, rate2))
+    e1, e2 = np.exp(-timing.tr_ms * slow), np.exp(-timing.tr_ms * fast)
+    p, q = 1 - e1 * np.cos(flip), e1 - np.cos(flip)
+    ratio = np.sqrt((1 - e2**2) / (p**2 - e2**2 * q**2))
+    if timing.steady_echo == 1:
+        return np.tan(flip / 2) * (1 - q * ratio) * np.exp(-timing.te_ms * fast)
+    # The second echo forms before the next pulse: it has decayed less than just before it.
+    return np.tan(flip / 2) * (1 - p * ratio) * np.exp((2 * timing.tr_ms - timing.te_ms) * fast)
 
 
 def signal(

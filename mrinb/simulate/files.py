@@ -15,15 +15,16 @@ import numpy as np
 from mrinb.catalogue import Distribution
 from mrinb.compute.leases import StoreError
 from mrinb.errors import reason
-from mrinb.simulate import acquire, anatomies
+from mrinb.simulate import acquire
 from mrinb.simulate.acquire import VolumeArrays
 from mrinb.simulate.header import Scan, header
-from mrinb.simulate.subjects import subject_id
+from mrinb.simulate.subjects import SPLITS, subject_id
 from mrinb.specs import Coil, SimulatorSpec
 
 
 def file_name(distribution: Distribution, subject: int) -> str:
     """Name of a volume's file."""
+    distribution = distribution.variant(subject // len(SPLITS))
     kind = f"{distribution.anatomy}_{distribution.acquisition}_{distribution.scanner.name}"
     return f"file_{kind}_{subject:011d}.h5"
 
@@ -61,7 +62,7 @@ def make(
         if coil == "single":
             volume = acquire.emulate_single_coil(volume)
         attributes: dict[str, str | float | bool] = {
-            "acquisition": distribution.acquisition,
+            "acquisition": distribution.variant(subject // len(SPLITS)).acquisition,
             **_range(volume.target),
             "patient_id": f"{subject:011d}",
             "simulated": True,
@@ -115,7 +116,11 @@ def _signature(distribution: Distribution, spec: SimulatorSpec, coil: Coil) -> s
 
 
 def _header(distribution: Distribution, volume: VolumeArrays, subject: int) -> bytes:
-    body, matrix = anatomies.find(distribution.anatomy).body, volume.matrix
+    distribution = distribution.variant(subject // len(SPLITS))
+    body, matrix = acquire.body_of(distribution), volume.matrix
+    height, width, thickness = volume.voxel_mm or (
+        matrix.pixel_mm, matrix.pixel_mm, body.thickness_mm,
+    )  # fmt: skip
     scan = Scan(
         patient=f"{subject:011d}",
         position=body.position,
@@ -125,8 +130,9 @@ def _header(distribution: Distribution, volume: VolumeArrays, subject: int) -> b
         coils=volume.coils,
         encoded=(matrix.height, matrix.width),
         recon=(int(volume.target.shape[1]), int(volume.target.shape[2])),
-        pixel_mm=matrix.pixel_mm,
-        thickness_mm=body.thickness_mm,
+        pixel_mm=(height, width),
+        thickness_mm=thickness,
+        vendor=distribution.scanner.vendor,
         first=matrix.first,
         last=matrix.last,
     )

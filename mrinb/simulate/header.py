@@ -17,9 +17,10 @@ class Scan(NamedTuple):
         coils: number of receiver coils.
         encoded: encoded matrix (height, width).
         recon: reconstructed matrix (height, width).
-        pixel_mm: size of a pixel.
+        pixel_mm: size of a pixel (height, width).
         thickness_mm: of a slice.
         first, last: first and last acquired phase-encoding line.
+        vendor: of the scanner.
     """
 
     patient: str
@@ -30,10 +31,11 @@ class Scan(NamedTuple):
     coils: int
     encoded: tuple[int, int]
     recon: tuple[int, int]
-    pixel_mm: float
+    pixel_mm: tuple[float, float]
     thickness_mm: float
     first: int
     last: int
+    vendor: str = "SIEMENS"
 
 
 def header(scan: Scan) -> bytes:
@@ -57,7 +59,7 @@ def header(scan: Scan) -> bytes:
             protocolName=scan.protocol,
         ),
         acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
-            systemVendor="SIEMENS",
+            systemVendor=scan.vendor,
             systemModel=scan.model,
             systemFieldStrength_T=scan.field_t,
             receiverChannels=scan.coils,
@@ -71,7 +73,7 @@ def header(scan: Scan) -> bytes:
 
 def _extent(matrix: tuple[int, int], scan: Scan) -> tuple[float, float, float]:
     """Field of view in mm."""
-    height, width = (round(n * scan.pixel_mm, 4) for n in matrix)
+    height, width = (round(n * mm, 4) for n, mm in zip(matrix, scan.pixel_mm, strict=True))
     return height, width, scan.thickness_mm
 
 

@@ -568,14 +568,8 @@ class _Outline:
 
 def _axes(position_mm: float, grid: Grid) -> tuple[Array, Array, Array]:
     """Centres of the columns, planes and rows in millimetres."""
-    columns = (np.arange(grid.width) + 0.5) / grid.width - 0.5
     planes = (np.arange(grid.sub_slices) + 0.5) / grid.sub_slices - 0.5
-    rows = 0.5 - (np.arange(grid.height) + 0.5) / grid.height
-    return (
-        columns * grid.fov_mm[1],
-        position_mm + planes * grid.thickness_mm,
-        rows * grid.fov_mm[0],
-    )
+    return grid.columns(), position_mm + planes * grid.thickness_mm, grid.rows()
 
 
 def _bell(x: Array, width: float) -> Array:
@@ -599,6 +593,7 @@ BODY = Body(
     position="FFS",
     former=Former((92.0, 92.0), 160.0, 0.0, full_rings=(6, 13)),
     tapered=True,
+    view="coronal",
 )
 """How knees are scanned."""
 

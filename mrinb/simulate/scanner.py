@@ -10,6 +10,8 @@ from scipy import fft
 from scipy.interpolate import make_interp_spline
 
 VERSIONS: dict[str, int] = {"Skyra": 1, "Aera": 1, "Biograph": 1, "Prisma": 1, "Avanto": 1}
+
+VERSIONS |= {"Vida": 1, "XGY": 1, "MR750": 1, "Achieva": 1}
 """One number per scanner; it enters the data key and grows with every change of its pixels."""
 
 NOISE_CORRELATION = 0.12
@@ -149,8 +151,8 @@ def coil_maps(
 
     Args:
         loops: the coils.
-        view: ``axial`` or ``coronal``.
-        position_mm: slice position, superior for axial and anterior for coronal slices.
+        view: ``axial``, ``coronal`` or ``sagittal``.
+        position_mm: slice position, superior for axial, anterior for coronal, right for sagittal.
         shape: pixels (height, width).
         fov_mm: field of view (height, width) in millimetres.
         rng: constant phase of each receiver channel.
@@ -163,7 +165,11 @@ def coil_maps(
     across = (0.5 - np.linspace(0, 1, knots)) * fov_mm[1]
     first, second = np.meshgrid(down, across, indexing="ij")
     level = np.full_like(first, position_mm)
-    axes = (second, first, level) if view == "axial" else (second, level, first)
+    axes = {
+        "axial": (second, first, level),
+        "coronal": (second, level, first),
+        "sagittal": (level, second, first),
+    }[view]
     maps = sensitivity(loops, np.stack(axes, -1))
     centre = np.sqrt((np.abs(sensitivity(loops, np.zeros(3))) ** 2).sum())
     phase = np.exp(1j * rng.uniform(-np.pi, np.pi, len(loops))).astype(np.complex64)

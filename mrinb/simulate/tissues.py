@@ -18,6 +18,12 @@ KNEE_TISSUES = (
 )  # fmt: skip
 """Tissues a knee may contain."""
 
+PELVIS_TISSUES = (
+    "cortical_bone", "fatty_marrow", "red_marrow", "cartilage", "muscle", "tendon", "fat", "skin",
+    "blood", "peripheral_zone", "transition_zone", "urine", "mucosa", "stool", "synovial_fluid",
+)  # fmt: skip
+"""Tissues a pelvis may contain; ``synovial_fluid`` stands for slow veins as well."""
+
 
 class Grid(NamedTuple):
     """The pixels of one slice, finer than the acquisition matrix (no inverse crime).
@@ -28,6 +34,9 @@ class Grid(NamedTuple):
         fov_mm: field of view (height, width) in millimetres, centred on the anatomy's origin.
         thickness_mm: slice thickness, averaged over ``sub_slices`` planes (partial volume).
         sub_slices: number of planes averaged through the slice.
+        rows_mm: where the rows lie if not evenly over the field of view, downwards; the field of
+            view over the rows is still a row's extent.
+        columns_mm: the same of the columns, from the right.
     """
 
     height: int
@@ -35,6 +44,20 @@ class Grid(NamedTuple):
     fov_mm: tuple[float, float]
     thickness_mm: float
     sub_slices: int = 3
+    rows_mm: tuple[float, ...] = ()
+    columns_mm: tuple[float, ...] = ()
+
+    def rows(self) -> np.ndarray:
+        """Distance of the row centres above the origin, float64 (height,)."""
+        if self.rows_mm:
+            return np.asarray(self.rows_mm)
+        return (0.5 - (np.arange(self.height) + 0.5) / self.height) * self.fov_mm[0]
+
+    def columns(self) -> np.ndarray:
+        """Distance of the column centres to the left of the origin, float64 (width,)."""
+        if self.columns_mm:
+            return np.asarray(self.columns_mm)
+        return ((np.arange(self.width) + 0.5) / self.width - 0.5) * self.fov_mm[1]
 
 
 class TissueMaps(NamedTuple):

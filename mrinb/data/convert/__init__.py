@@ -7,8 +7,8 @@ noisy first and last slices of 3-D scans left out.
 
 from __future__ import annotations
 
+from mrinb.catalogue.views import VIEWS
 from mrinb.data.convert.base import Converter
-from mrinb.data.convert.grid import View
 from mrinb.errors import unknown
 
 _AHEAD = Converter(
@@ -33,11 +33,8 @@ _CC359 = Converter(
 )  # fmt: skip
 
 
-def _view(
-    base: Converter, dataset: str, plane: str, lie: str, trim: tuple[int, int], flip: bool = True
-) -> Converter:
-    view = View(lie[0], lie[1], lie[2], flip, trim)
-    return base._replace(dataset=dataset, slug=f"{base.family}_{plane}", view=view)
+def _view(base: Converter, dataset: str, plane: str) -> Converter:
+    return base._replace(dataset=dataset, slug=f"{base.family}_{plane}", view=VIEWS[dataset])
 
 
 _FASTMRI = "HDF5 in the fastMRI layout"
@@ -61,22 +58,22 @@ _ALL = (
     Converter(
         "SKM-TEA, 3D", "skm-tea", "skm-tea", "skmtea",
         files=r"MTR_.*\.h5",
-        view=View("z", "x", "y", True),
+        view=VIEWS["SKM-TEA, 3D"],
         prefixes=("E1_", "E2_"),
         scale=1e-11,
         form="HDF5, x ky kz echo coil",
         quirks="echoes become volumes E1_ and E2_; readout vertical; zero-filled ky is padding",
         as_paper="readout horizontal, where masks undersample it",
     ),
-    _view(_STANFORD_3D, "Stanford 3D, axial", "ax", "xyz", (5, 5)),
-    _view(_STANFORD_3D, "Stanford 3D, coronal", "cor", "yxz", (40, 40)),
-    _view(_STANFORD_3D, "Stanford 3D, sagittal", "sag", "zxy", (30, 30)),
-    _view(_AHEAD, "7T database, 3D, axial", "ax", "zyx", (70, 70), flip=False),
-    _view(_AHEAD, "7T database, 3D, coronal", "cor", "yzx", (30, 30), flip=False),
-    _view(_AHEAD, "7T database, 3D, sagittal", "sag", "xzy", (30, 30), flip=False),
-    _view(_CC359, "CC-359, 3D, axial", "ax", "xyz", (50, 0)),
-    _view(_CC359, "CC-359, 3D, coronal", "cor", "yxz", (25, 15)),
-    _view(_CC359, "CC-359, 3D, sagittal", "sag", "zxy", (15, 15)),
+    _view(_STANFORD_3D, "Stanford 3D, axial", "ax"),
+    _view(_STANFORD_3D, "Stanford 3D, coronal", "cor"),
+    _view(_STANFORD_3D, "Stanford 3D, sagittal", "sag"),
+    _view(_AHEAD, "7T database, 3D, axial", "ax"),
+    _view(_AHEAD, "7T database, 3D, coronal", "cor"),
+    _view(_AHEAD, "7T database, 3D, sagittal", "sag"),
+    _view(_CC359, "CC-359, 3D, axial", "ax"),
+    _view(_CC359, "CC-359, 3D, coronal", "cor"),
+    _view(_CC359, "CC-359, 3D, sagittal", "sag"),
     Converter(
         "Stanford 2D", "stanford_2d", "stanford_2d", "mridata2d",
         scale=1e-8,

@@ -9,10 +9,10 @@ import numpy as np
 
 from mrinb.data.convert import common
 from mrinb.data.convert.base import Wanted
-from mrinb.data.convert.grid import Grid
 from mrinb.data.convert.ismrmrd_file import Lines, Raw, opened
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.errors import MrinbError
+from mrinb.slicing.grid import Grid
 
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from mrinb.data.convert.grid import View
+from mrinb.catalogue.views import View
 from mrinb.data.convert.output import Volume
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from mrinb.data.convert import common
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.base import Wanted
-from mrinb.data.convert.grid import Grid
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.data.files import open_volume
 from mrinb.errors import MrinbError
+from mrinb.slicing import kspace as transforms
+from mrinb.slicing.grid import Grid
 
 _ACQUIRED = 0.85
 """Share of the slice encoding that was acquired; the rest was filled with zeros."""

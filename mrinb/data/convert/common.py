@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import h5py
 
+from mrinb.catalogue.views import View
 from mrinb.data.convert.base import Converter, Wanted
-from mrinb.data.convert.grid import Grid, View
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.errors import MrinbError
+from mrinb.slicing.grid import Grid
 
 
 def view_of(converter: Converter, size: int) -> View:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mrinb.data.convert.kspace import centred
+from mrinb.slicing.kspace import centred
 
 
 def correct(

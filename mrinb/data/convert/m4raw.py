@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 
 from mrinb.data.convert import common
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.base import Wanted
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.data.files import TARGET, open_volume
+from mrinb.slicing import kspace as transforms
 
 _ECHO_OFFSET = 45 / 256
 """How far right of the middle the gradient echo lies, as a share of the readout."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.ahead import extents
 from mrinb.data.convert.base import Wanted
 from mrinb.data.convert.echo_train import correct
 from mrinb.data.convert.ismrmrd_file import Lines, Raw, opened
 from mrinb.data.convert.output import Volume
 from mrinb.errors import MrinbError
+from mrinb.slicing import kspace as transforms
 
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:

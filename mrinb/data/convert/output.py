@@ -13,11 +13,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mrinb.data import files
-from mrinb.data.convert import kspace as transforms
 from mrinb.errors import MrinbError
 from mrinb.simulate.header import Space, cartesian, resonance
+from mrinb.slicing import kspace as transforms
 
-VERSION = 1
+VERSION = 2
 """Goes up when converted files change; those of an older version are converted again."""
 
 

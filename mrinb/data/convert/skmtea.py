@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from mrinb.data.convert import common
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.base import Wanted
-from mrinb.data.convert.grid import Grid
 from mrinb.data.convert.output import Scan, Volume
 from mrinb.data.files import open_volume
 from mrinb.errors import MrinbError
+from mrinb.slicing import kspace as transforms
+from mrinb.slicing.grid import Grid
 
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:
@@ -51,6 +51,6 @@ def _echo(data: np.ndarray, want: Wanted, subject: str, as_paper: bool) -> Volum
         view = view._replace(rows=view.columns, columns=view.rows)
         want = want._replace(converter=want.converter._replace(view=view))
     scan = Scan(vendor="GE", field_t=3.0, protocol="qDESS")
-    volume = common.volume(grid, want, scan, "QDESS", subject)
+    volume = common.volume(grid, want, scan, f"QDESS_E{want.prefix[1]}", subject)
     attributes = {**volume.attributes, "echo": int(want.prefix[1])}
     return volume._replace(padding=acquired, attributes=attributes)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mrinb.data.convert import common
-from mrinb.data.convert import kspace as transforms
 from mrinb.data.convert.ahead import described, extents
 from mrinb.data.convert.base import Wanted
-from mrinb.data.convert.grid import Grid
 from mrinb.data.convert.ismrmrd_file import opened
 from mrinb.data.convert.mridata2d import require_every_line, unify
 from mrinb.data.convert.output import Volume
+from mrinb.slicing import kspace as transforms
+from mrinb.slicing.grid import Grid
 
 
 def read(path: Path, wanted: Sequence[Wanted], as_paper: bool) -> Iterator[tuple[Wanted, Volume]]:

@@ -122,12 +122,46 @@ def seeded(dataset: str, names: Iterable[str], seed: int = 0) -> Split:
         raise MrinbError(f"{dataset}: no files to draw from")
     parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for name in here:
-        parts[_part(subject(dataset, name) or f"{family}:{name}", seed)].append(name)
+        parts[part(subject(dataset, name) or f"{family}:{name}", seed)].append(name)
     split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
     return verified(split, lambda name: subject(dataset, name))
 
 
-def _part(identifier: str, seed: int) -> str:
+def fastmri(names: Iterable[str], seed: int = 0) -> Split:
+    """The paper's split of fastMRI knees and brains in Sections 3 to 6.
+
+    Args:
+        names: of the files that are here, without ``.h5``.
+        seed: 0 to 4, which of the five draws of training files.
+
+    Returns:
+        Those of the listed files that are here, of Sections 3 and 4 together; what is on no list
+        is ``unlisted``. The 30 brains of the test list that are masked in fastMRI's test archive
+        need its full one.
+
+    Raises:
+        MrinbError: there is no such draw.
+    """
+    subsets = splits.table(splits.TRAIN_SUBSETS)
+    if seed not in set(subsets.seed):
+        raise MrinbError(f"the paper drew training files with seeds 0 to 4, not {seed}")
+    train = {n.removesuffix(".h5") for n in subsets.filename[subsets.seed == seed]}
+    test = {n.removesuffix(".h5") for n in splits.table(splits.TEST).filename}
+    here = sorted(names)
+    split = Split(
+        train=tuple(n for n in here if n in train),
+        val=(),
+        test=tuple(n for n in here if n in test),
+        missing=tuple(sorted((train | test) - set(here))),
+        unlisted=tuple(n for n in here if n not in train | test),
+    )
+    return verified(
+        split, lambda name: subject("fastmri_brain", name) or subject("fastmri_knee", name)
+    )
+
+
+def part(identifier: str, seed: int) -> str:
+    """What becomes of a subject: ``train``, ``val`` or ``test``."""
     if fraction(f"test:{seed}:{identifier}") < TEST_SHARE:
         return "test"
     return "val" if fraction(f"val:{seed}:{identifier}") < VAL_SHARE else "train"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from source_forms import to_kspace
 
-from mrinb.data.convert import kspace as transforms
+from mrinb.slicing import kspace as transforms
 
 
 def image(shape, seed=0):

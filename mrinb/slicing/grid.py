@@ -7,29 +7,13 @@ at a time, and back again for the next view, so that lines which were never acqu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from mrinb.data.convert import kspace as transforms
+from mrinb.catalogue.views import View
+from mrinb.slicing import kspace as transforms
 
 _BLOCK_BYTES = 128 * 2**20
-
-
-class View(NamedTuple):
-    """How a view lies in a volume.
-
-    Attributes:
-        slices, rows, columns: the axis each is along, as named by the volume.
-        flip: turn the rows around, so that anatomy is upside down as in fastMRI's files.
-        trim: how many slices are left out at the start and the end, being noise (G.1).
-    """
-
-    slices: str
-    rows: str
-    columns: str
-    flip: bool
-    trim: tuple[int, int] = (0, 0)
 
 
 class Grid:
