@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.labels import ZERO_FILLED
@@ -157,7 +157,7 @@ def view_of(
         return [{"ssim": float(s), "psnr": float(p)} for s, p in pairs]
 
     return View(
-        label=EVERY[name].label,
+        label=homes.label(name),
         split=split,
         images={(model, label): floats(a["image"]) for label, a in pictures.items()},
         target=floats(reference["target"]),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mrinb import exhibits, parameters
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.comparison import CompareData, pool_name, view_of
 from mrinb.compute import runner
 from mrinb.compute.context import Context
@@ -93,8 +93,10 @@ class Lab:
         """
         values = parameters.read(namespace, COMMON)
         for name, check in (checks or {}).items():
-            if values[name] != "":
-                check(values[name])
+            found = check(values[name]) if values[name] != "" else None
+            for own in found.distributions if isinstance(found, Pool) else ():
+                if homes.home(own) == homes.OWN:
+                    homes.lookup(own)  # known before any work
         sizes = profile(values.get("profile", "classroom"))
         model = values.get("model", "unet")
         if not (several and model == ALL_MODELS):
@@ -164,7 +166,7 @@ class Lab:
         """Describe one split of one distribution, real files as they were when first asked for.
 
         Args:
-            distribution: name in the catalogue.
+            distribution: name in the catalogue, or with the home that a pool gives it.
             split: ``train``, ``val`` or ``test``.
             coil: ``single`` for the emulated single-coil track.
             slices: so many slices in place of the profile's number.
@@ -210,7 +212,7 @@ class Lab:
         network, description = self.profile.networks[model], self.model_spec(model, options)
         specs, sizes = {}, {}
         for label, pool in pools.items():
-            data = tuple(self.data(d, "train") for d in pool.distributions)
+            data = self._trained_on(pool)
             sizes[label] = pool_slices(pool, data, self.context)
             specs[label] = tuple(
                 TrainSpec(
@@ -225,6 +227,17 @@ class Lab:
                 for i in range(seeds or network.seeds)
             )
         return Runs(model, dict(pools), specs, sizes)
+
+    def _trained_on(self, pool: Pool) -> tuple[DataSpec, ...]:
+        """The train splits of a pool's distributions, in their order."""
+        data = tuple(self.data(d, "train") for d in pool.distributions)
+        for name, one in zip(pool.distributions, data, strict=True):
+            if data.count(one) > 1:
+                raise MrinbError(
+                    f"pool {pool}: {name} is in it twice, for plain names are simulated too "
+                    "where no data_root is given"
+                )
+        return data
 
     def evaluate(
         self,
@@ -248,11 +261,13 @@ class Lab:
         shift = on.name if isinstance(on, Shift) else ""
         targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
         wanted = self._tested(runs, targets, split, epochs)
-        specs = [self.eval_spec(train, test, epoch) for _, train, test, epoch in wanted]
+        specs = [self.eval_spec(train, test, epoch) for _, _, train, test, epoch in wanted]
         entries = self.fetch(specs)
         tables, labels = [], []
-        for (label, train, test, epoch), spec in zip(wanted, specs, strict=True):
+        for (label, name, train, _, epoch), spec in zip(wanted, specs, strict=True):
             scores = entries[spec].table("scores")
+            if homes.home(name) == homes.SIMULATED:  # told from measured ones beside them
+                scores = scores.assign(distribution=name)
             about = {
                 "pool": label,
                 "pool_string": str(runs.pools[label]) if train else "",
@@ -262,9 +277,9 @@ class Lab:
                 "epoch": (epoch or train.epochs) if train else 0,
                 "shift": shift,
             }
-            on_targets = [n for n, p in targets.items() if test.distribution in p.distributions]
+            on_targets = [t for t, pool in targets.items() if name in pool.distributions]
             tables += [scores] * len(on_targets)
-            labels += [{**about, "target": name} for name in on_targets]
+            labels += [{**about, "target": target} for target in on_targets]
         return noted(labelled(tables, labels), self.note(specs))
 
     def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
@@ -282,17 +297,20 @@ class Lab:
             for runs in several
             for test in self._tested(runs, on, "test", runs.early if early else ())
         ]
-        self.fetch([self.eval_spec(train, test, epoch) for _, train, test, epoch in wanted])
+        self.fetch([self.eval_spec(train, test, epoch) for _, _, train, test, epoch in wanted])
 
     def _tested(
         self, runs: Runs, targets: Mapping[str, Pool], split: str, epochs: Sequence[int]
-    ) -> list[tuple[str, TrainSpec | None, DataSpec, int | None]]:
-        """Label, run, test data and epoch (None is the last) of every score of runs on targets."""
+    ) -> list[tuple[str, str, TrainSpec | None, DataSpec, int | None]]:
+        """Every score of runs on targets: label, distribution, run, its test data and epoch.
+
+        The epoch None is the last.
+        """
         names = {d for pool in targets.values() for d in pool.distributions}
-        tests = {d: self.data(d, split) for d in EVERY if d in names}
+        tests = {d: self.data(d, split) for d in homes.ordered(names)}
         return [
-            (label, train, test, epoch)
-            for test in tests.values()
+            (label, name, train, test, epoch)
+            for name, test in tests.items()
             for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
             for train in group
             for epoch in ((*epochs, None) if train else (None,))
@@ -454,8 +472,7 @@ class Lab:
 
     def slices(self, pool: Pool) -> int:
         """Number of slices a pool trains on."""
-        data = [self.data(d, "train") for d in pool.distributions]
-        return pool_slices(pool, data, self.context)
+        return pool_slices(pool, self._trained_on(pool), self.context)
 
     def check_unseen(self, unseen: Pool, *pools: Pool) -> None:
         """Refuse test distributions that a training pool contains.

@@ -92,6 +92,7 @@ def bench(
 
 
 def _mount() -> None:
+    from mrinb.cli import own
     from mrinb.cli.convert import mount
     from mrinb.cli.data import app as data
     from mrinb.cli.plan import claims, plan
@@ -102,6 +103,7 @@ def _mount() -> None:
     app.add_typer(data, name="data")
     app.add_typer(results, name="results")
     mount(data)
+    own.mount(data)
 
 
 _mount()
