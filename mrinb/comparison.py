@@ -34,6 +34,8 @@ class View:
             with ``ssim`` and ``psnr`` (dB) a slice, computed from the float images.
         vmax: the value shown white, one a slice; the target's largest where not given.
         notes: where the pictures come from: simulated or real, profile, seeds, key.
+        truth: whether ``target`` is the ground truth; where there is none, it is what sizes and
+            white values are taken from, and is not shown.
     """
 
     label: str
@@ -44,6 +46,7 @@ class View:
     scores: Mapping[tuple[str, str], Sequence[Score]]
     vmax: Sequence[float] | None = None
     notes: Sequence[str] = ()
+    truth: bool = True
 
     @property
     def name(self) -> str:
@@ -70,6 +73,12 @@ class CompareData:
     pools: Mapping[str, str]
     models: Sequence[str]
     views: Sequence[View] = field(default_factory=list)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Names of the sides beside the pools; the ground truth only where every view has it."""
+        shown = all(view.truth for view in self.views)
+        return {id_: name for id_, name in FIXED_SIDES.items() if shown or id_ != GROUND_TRUTH}
 
     def check(self) -> None:
         """Refuse what could not be shown, before anything is drawn.

@@ -11,6 +11,7 @@ from mrinb.errors import MrinbError, unknown
 
 if TYPE_CHECKING:
     from mrinb.data.own.scan import Wanted
+    from mrinb.scan.methods import Outcome
 
 KeyOption = Annotated[str, typer.Option(help="array in the file, such as kData")]
 AxesOption = Annotated[
@@ -167,7 +168,76 @@ def register(
     typer.echo(f"{'registered anew' if replaced else 'registered'}: own:{name} in pools")
 
 
-def mount(data: typer.Typer) -> None:
-    """Add the commands to ``mrinb data``."""
+def reconstruct(
+    scans: Annotated[
+        list[str],
+        typer.Argument(help="files of any form that mrinb data import takes, or own:NAME"),
+    ],
+    pools: Annotated[
+        str, typer.Option(help="pools of published networks, such as knees,brains; default all")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="the page; default NAME.html in this folder")
+    ] = None,
+    acceleration: Annotated[
+        int, typer.Option(help="of fully sampled scans: 2, 3, 4, 8 or 16; networks know 4")
+    ] = 4,
+    slices: Annotated[int, typer.Option(help="at most so many slices of a scan", min=1)] = 3,
+    axes: AxesOption = "",
+    key: KeyOption = "",
+    crop: CropOption = None,
+    space: SpaceOption = "auto",
+    kspace_centre: KCentreOption = "auto",
+    image_centre: ICentreOption = "auto",
+    upside_down: UpsideDownOption = False,
+    sure: SureOption = False,
+) -> None:
+    """Reconstruct a scan by networks of several training pools, as one page to look at offline.
+
+    A fully sampled scan is undersampled, and methods are scored against it; one that was measured
+    undersampled is reconstructed as it is, without scores. l1-wavelet, and VarNet where there are
+    several coils, stand beside the U-nets.
+    """
+    from mrinb import weights
+    from mrinb.compute.context import Context
+    from mrinb.recon.masks import sampling
+    from mrinb.scan import methods, page, source
+
+    networks = weights.of_pools(pools)
+    sampling(acceleration)
+    wanted = _wanted(key, axes, crop, space, kspace_centre, image_centre, upside_down, sure)
+    context = Context()
+    paths = [path for word in scans for path in source.files_of(word, context)]
+    outcomes = []
+    for path in paths:
+        scan = source.read(path, wanted, slices)
+        typer.echo("\n  ".join([str(path), *scan.words]))
+        outcome = methods.reconstruct(scan, networks, acceleration, _tell)
+        typer.echo("\n".join(f"  {line}" for line in _lines(outcome)))
+        outcomes.append(outcome)
+    place = out or Path(f"{outcomes[0].scan.name}.html")
+    page.write(outcomes, networks, place)
+    typer.echo(place)
+
+
+def _tell(words: str) -> None:
+    typer.echo(f"  {words} ...", err=True)
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    """An outcome for the terminal."""
+    from mrinb.labels import SCORES
+    from mrinb.scan import methods
+
+    said = [methods.words(outcome), *outcome.failed]
+    if not len(outcome.scores):
+        return [*said, "no fully sampled image to compare with: no scores"]
+    table = methods.summary(outcome).rename(index=outcome.labels, columns=SCORES).round(4)
+    return [*said, *table.rename_axis("").to_string().splitlines()]
+
+
+def mount(data: typer.Typer, app: typer.Typer) -> None:
+    """Add the commands to ``mrinb data`` and ``mrinb``."""
     data.command("import")(import_scans)
     data.command()(register)
+    app.command()(reconstruct)

@@ -85,6 +85,9 @@ def understand(path: Path, wanted: Wanted = NOTHING_TOLD) -> Understood:
 
 
 def _understand(loaded: arrays.Loaded, wanted: Wanted) -> Understood:
+    # Scaled first: squares of what some scanners write are beyond single precision.
+    scale = float(1 / np.abs(loaded.array).max())
+    loaded = loaded._replace(array=(loaded.array * scale).astype(np.complex64))
     roles, how = _roles(loaded, wanted)
     data = loaded.array.squeeze()
     if not wanted.told.sure:
@@ -94,8 +97,6 @@ def _understand(loaded: arrays.Loaded, wanted: Wanted) -> Understood:
     sized = ", ".join(f"{r} {n}" for r, n in zip(roles, data.shape, strict=True))
     words = [f"{loaded.name or 'array'}: {sized} ({how})"]
     ordered, deep = axes.arrange(data, roles)
-    scale = float(1 / np.abs(ordered).max())
-    ordered = ordered * np.float32(scale)
     if deep:
         words.append("partitions transformed to slices")
         ordered = transforms.centred(ordered, (0,), inverse=True)
