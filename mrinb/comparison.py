@@ -117,7 +117,7 @@ def check_view(view: View, models: Sequence[str], pools: Mapping[str, str]) -> N
         for pool in pools:
             if (model, pool) not in view.images:
                 raise MrinbError(f"view {view.name!r} has no image for ({model!r}, {pool!r})")
-            if len(view.scores.get((model, pool), ())) != shape[0]:
+            if view.truth and len(view.scores.get((model, pool), ())) != shape[0]:
                 raise MrinbError(
                     f"view {view.name!r} needs {shape[0]} scores for ({model!r}, {pool!r})"
                 )

@@ -24,7 +24,7 @@ def images(slices=4, coils=3, height=96, width=80):
 
 
 def body(found):
-    """What the target should look like: the root sum of squares, upside down, largest value 1e-3."""
+    """What the target should be: root sum of squares, upside down, largest value 1e-3."""
     rss = np.sqrt((np.abs(found) ** 2).sum(1))[:, ::-1]
     return rss / rss.max() * scan.LARGEST
 
