@@ -21,15 +21,17 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import nbformat
+import pandas as pd
 
 from mrinb.compute.context import Context, Policy
 from mrinb.compute.entry import Entry
 from mrinb.compute.specs import Spec
 from mrinb.compute.workers import store_of
 from mrinb.errors import MrinbError
-from mrinb.lab import Best, Lab
+from mrinb.lab import Lab
 from mrinb.pools import Pool
 from mrinb.recipes import RECIPES
+from mrinb.runs import Best
 from mrinb.specs import ExhibitSpec
 from mrinb.stats import claims
 
@@ -331,6 +333,11 @@ def _holds_missing(value: Any) -> bool:
     return isinstance(value, list | tuple | set) and any(map(_holds_missing, value))
 
 
+def _is_empty(value: Any) -> bool:
+    """Whether a value is what a loop over a stand-in leaves behind."""
+    return isinstance(value, list | tuple | dict | pd.DataFrame) and not len(value)
+
+
 def _lab(stage: DryRun, compute: Policy, fresh: bool) -> type[Lab]:
     """A lab that computes nothing and tells the stage what it is asked for."""
 
@@ -382,12 +389,16 @@ def _tolerant(method: Callable[..., Any], stage: DryRun) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*args: Any, **options: Any) -> Any:
         before = stage.stood_in
+        args = tuple(list(a) if inspect.isgenerator(a) else a for a in args)
+        given = (*args, *options.values())
         try:
-            return method(*args, **options)
+            found = method(*args, **options)
         except Exception as error:
-            if stage.stood_in > before or _holds_missing((*args, options)):
+            emptied = stage.stood_in and any(map(_is_empty, given))
+            if stage.stood_in > before or emptied or _holds_missing(given):
                 return MISSING
             stage.fatal = error
             raise
+        return MISSING if _is_empty(found) and _holds_missing(given) else found
 
     return call

@@ -177,8 +177,8 @@ def test_no_figure_is_a_white_box_in_the_dark(open_page, name):
         assert grey.max() > 150  # words and marks stand out
 
 
-# Code is printed only where a reader has opened it.
-ANSWERS = """() => [...document.querySelectorAll("article details:not(.above-input)")]
+# Code is printed only where a reader has opened it, a widget's keys never.
+ANSWERS = """() => [...document.querySelectorAll("article details:not(.above-input, .mrinb-help)")]
   .map(d => [...d.children].some(c => c.tagName !== "SUMMARY" && c.checkVisibility()))"""
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -15,9 +16,11 @@ from mrinb.cli import plan as cli_plan
 from mrinb.compute import workers
 from mrinb.errors import MrinbError
 from mrinb.lab import Lab
+from mrinb.publish.book import chapters
 from mrinb.publish.dry_run import MISSING, dry_run
 from mrinb.stats import claims
 
+ROOT = Path(__file__).parents[2]
 LAB = """\
 from mrinb import figures, widgets
 from mrinb.chapters import robustness, separate, setup
@@ -205,6 +208,14 @@ def test_bad_parameters_are_told(book):
         dry_run(path, {"profile": "quik"})
     with pytest.raises(MrinbError, match="unknown parameter 'sed': did you mean seed"):
         command("plan", "9", "-p", "sed\0" + "1")
+
+
+@pytest.mark.parametrize("path", [c.path for c in chapters(ROOT)], ids=lambda path: path.stem)
+def test_every_chapter_has_a_plan_on_empty_stores(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRINB_PUBLISHED", str(tmp_path / "none"))
+    given = {"profile": "classroom", "store": str(tmp_path / "store")}
+    stage = dry_run(path, given, compute="never")
+    assert stage.absent == stage.stood_in > 0
 
 
 def test_every_public_method_of_the_lab_takes_stand_ins(book):

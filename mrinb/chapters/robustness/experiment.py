@@ -16,7 +16,7 @@ from mrinb.catalogue import homes
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import note_text
-from mrinb.lab import ALL_MODELS, Lab
+from mrinb.lab import Lab
 from mrinb.labels import (
     BASELINE,
     BOTH,
@@ -30,6 +30,7 @@ from mrinb.labels import (
 from mrinb.pools import Pool
 from mrinb.profiles import NETWORKS, network_name
 from mrinb.runs import Best, Runs
+from mrinb.setting import ALL_MODELS
 from mrinb.shifts import Shift
 from mrinb.specs import DataSpec, ExhibitSpec, TrainSpec
 from mrinb.stats import lines
