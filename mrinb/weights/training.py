@@ -142,6 +142,8 @@ def card(network: Network, weights: Weights, parameters: int) -> str:
     spec = weights.train
     options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in spec.model.options)
     accelerations = " or ".join(map(str, spec.sampling.accelerations))
+    masks = f"{spec.sampling.mask} masks of {accelerations}-fold acceleration"
+    epochs = f"{spec.epochs} epoch{'s' * (spec.epochs > 1)}"
     rows = [
         f"| {target} | {s['network']:.3f} | {s['zero-filled']:.3f} |"
         for target, s in weights.scores.items()
@@ -154,8 +156,8 @@ def card(network: Network, weights: Weights, parameters: int) -> str:
 - **For**: looking at what a training pool makes of a scan (`mrinb reconstruct`). Not for diagnosis.
 - **Training data**: simulated, {weights.size} pixels, {weights.slices} slices of {network.pool}: \
 {distributions}. Simulator: {weights.simulator}. Brains rest on the ICBM152 template of nilearn.
-- **Training**: {spec.epochs} epoch{"s" * (spec.epochs > 1)}, Adam, learning rate {spec.learning_rate:g}, \
-loss 1 - SSIM, {spec.sampling.mask} masks of {accelerations}-fold acceleration, seed {spec.seed}; key {spec.key}.
+- **Training**: {epochs}, Adam, learning rate {spec.learning_rate:g}, loss 1 - SSIM, {masks}, \
+seed {spec.seed}; key {spec.key}.
 - **Made by**: `mrinb weights train {network.name}`, {weights.made}.
 - **Licence**: {LICENCE}.
 
