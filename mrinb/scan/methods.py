@@ -20,7 +20,7 @@ from mrinb.recon.models import Measured, build, l1_wavelet
 from mrinb.scan.source import Scan
 from mrinb.weights import Network
 
-WEIGHT = {"single": 0.003, "multi": 0.003}
+WEIGHT = {"single": 0.003, "multi": 0.01}
 """Weight of l1-wavelet for one coil and for several; ``book/own_scan.md`` says why these."""
 SHOWN = ("ssim", "ssim_foreground", "psnr", "nmse")
 _WHITE = 99.5
