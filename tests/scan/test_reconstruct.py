@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mrinb import cli, weights
 from mrinb.compute.context import Context
+from mrinb.data.own import scan as own
 from mrinb.data.own.scan import Wanted
 from mrinb.data.volumes import data_spec, volumes
 from mrinb.errors import MrinbError
@@ -112,6 +113,12 @@ def test_undersampled_scans_have_images_and_no_scores(brain, tmp_path):
     outcome = methods.reconstruct(scan, ALL)
     assert outcome.mask.low == 24 and not len(outcome.scores) and not outcome.failed
     np.testing.assert_array_equal(outcome.mask.lines, lines)
+    understood = own.understand(tmp_path / "fast.npy")
+    own.write_scan(understood, tmp_path / "fast.npy", "fast", "", tmp_path / "fast.h5")
+    stored = source.read(tmp_path / "fast.h5", Wanted(), 1)
+    assert stored.target is None and stored.recon == scan.recon
+    np.testing.assert_allclose(stored.hybrid, scan.hybrid, atol=1e-9)
+    np.testing.assert_array_equal(stored.mask(4).lines, lines)
     text = page.html([outcome], ALL)
     assert "there are no scores" in text and "<table>" not in text
     assert "Ground truth" not in re.sub(r"<script type=\"module\">.*", "", text, flags=re.DOTALL)

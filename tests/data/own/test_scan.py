@@ -101,6 +101,39 @@ def test_bart_has_its_axes_by_convention(tmp_path, place, given):
     alike(scan.understand(tmp_path / given), found)
 
 
+def ismrmrd_2d(path, found, **options):
+    """Slices as a scanner's converter writes them: a noise scan first, then lines in any order."""
+    slices, coils, height, width = found.shape
+    limits = {"slice": (slices - 1, 0), "kspace_encoding_step_1": (width - 1, width // 2)}
+    header = source_forms.xml(
+        (height, width, 1), (64, width, 1), limits, systemModel="Box", systemFieldStrength_T=0.55,
+        receiverChannels=coils,
+    )  # fmt: skip
+    lines = source_forms.slices_2d(found, **options)
+    return source_forms.raw(path, header, [source_forms.noise(coils), *lines])
+
+
+@pytest.mark.parametrize("chopped", [False, True])
+def test_ismrmrd_has_axes_matrix_and_scanner(tmp_path, chopped):
+    found = images()
+    path = ismrmrd_2d(tmp_path / "scan.h5", found, chopped=chopped)
+    understood = scan.understand(path)
+    assert understood.recon == (64, 80)
+    assert (understood.scan.model, understood.scan.field_t) == ("Box", 0.55)
+    inside = body(found)[:, 16:80]
+    seen = phantom.rss(understood.kspace, understood.recon)
+    np.testing.assert_allclose(seen, inside / inside.max() * 1e-3, atol=2e-6)
+    source_forms.cut_short(path, 100)
+    with pytest.raises(MrinbError, match="truncated at acquisition 100: download it again"):
+        scan.understand(path)
+
+
+def test_ismrmrd_of_three_dimensions(tmp_path):
+    found = np.repeat(images(slices=4, coils=2, height=48, width=40), 3, axis=0)
+    path = source_forms.ahead(tmp_path / "scan.h5", found.transpose(1, 2, 3, 0))
+    alike(scan.understand(path), found)
+
+
 def test_bart_that_does_not_fit_its_header(tmp_path):
     write_bart(tmp_path / "scan", np.ones((20, 30)), [20, 30])
     (tmp_path / "scan.hdr").write_text("# Dimensions\n20 31\n")
