@@ -31,12 +31,15 @@ class Network(NamedTuple):
         pool: name of its training pool in ``--pools``.
         model: name of its model.
         distributions: the pool, in a pool's words.
+        epochs: of its training; U-nets have about equally many steps, so that pools differ in
+            what is in them alone.
     """
 
     name: str
     pool: str
     model: str
     distributions: str
+    epochs: int
 
     @property
     def label(self) -> str:
@@ -49,10 +52,10 @@ class Network(NamedTuple):
 NETWORKS: dict[str, Network] = {
     n.name: n
     for n in (
-        Network("unet-knees", "knees", "unet", "knee/*"),
-        Network("unet-brains", "brains", "unet", "brain/*"),
-        Network("unet-all", "all", "unet", "*"),
-        Network("varnet-all", "all", "varnet", "*"),
+        Network("unet-knees", "knees", "unet", "knee/*", 16),
+        Network("unet-brains", "brains", "unet", "brain/*", 10),
+        Network("unet-all", "all", "unet", "*", 6),
+        Network("varnet-all", "all", "varnet", "*", 2),
     )
 }
 """P, Q and P+Q of Section 3's shift of anatomy, and a VarNet for several coils."""

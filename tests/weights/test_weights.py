@@ -77,8 +77,8 @@ def test_pools_by_name():
 def test_training_goes_through_the_store_and_comes_out_the_same(tmp_path, monkeypatch):
     tested = {"knees": Pool.parse("knee/PD-Skyra")}
     monkeypatch.setattr(training, "TESTED_ON", tested)
-    narrow = weights.NETWORKS["unet-knees"]._replace(distributions="knee/PD-Skyra")
-    small = weights.NETWORKS["varnet-all"]._replace(distributions="knee/PD-Skyra")
+    narrow = weights.NETWORKS["unet-knees"]._replace(distributions="knee/PD-Skyra", epochs=1)
+    small = weights.NETWORKS["varnet-all"]._replace(distributions="knee/PD-Skyra", epochs=1)
     monkeypatch.setattr(training, "NETWORKS", {"unet-knees": narrow, "varnet-all": small})
     context = Context(store=tmp_path / "results", cache=tmp_path / "cache")
     made = training.train(["unet-knees", "varnet-all"], context, tmp_path / "out", SMALL)
