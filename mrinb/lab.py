@@ -62,11 +62,8 @@ class Lab(Setting):
         wanted = self._tested(runs, targets, split, epochs)
         specs = [self.eval_spec(train, test, epoch) for _, _, train, test, epoch in wanted]
         entries = self.fetch(specs)
-        tables, labels = [], []
+        tested, labels = [], []
         for (label, name, train, _, epoch), spec in zip(wanted, specs, strict=True):
-            scores = entries[spec].table("scores")
-            if homes.home(name) == homes.SIMULATED:  # told from measured ones beside them
-                scores = scores.assign(distribution=name)
             about = {
                 "pool": label,
                 "pool_string": str(runs.pools[label]) if train else "",
@@ -77,9 +74,14 @@ class Lab(Setting):
                 "shift": shift,
             }
             on_targets = [t for t, pool in targets.items() if name in pool.distributions]
-            tables += [scores] * len(on_targets)
+            tested += [entries[spec]] * len(on_targets)
+            about["home"] = f"{homes.SIMULATED}:" if homes.home(name) == homes.SIMULATED else ""
             labels += [{**about, "target": target} for target in on_targets]
-        return noted(labelled(tables, labels), self.note(specs))
+        table = labelled(tested, "scores", labels)
+        home = table.pop("home")
+        if home.any():  # told from measured ones of the same name
+            table["distribution"] = home + table["distribution"].astype(str)
+        return noted(table, self.note(specs))
 
     def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
         """Have what ``evaluate`` of several runs needs computed together.
@@ -166,7 +168,7 @@ class Lab(Setting):
             for label, group in runs.specs.items()
             for spec in group
         ]
-        table = labelled([entries[spec].table("history") for spec in specs], labels)
+        table = labelled([entries[spec] for spec in specs], "history", labels)
         return noted(table, self.note(specs))
 
     def show(self, specs: Sequence[ExhibitSpec]) -> list[dict[str, np.ndarray]]:

@@ -114,8 +114,8 @@ PROFILES = {
         Profile(
             "quick", True, 64, 4, (2, 1, 2), 4, 8, 8,
             {
-                "unet": _unet(8, 12, 1),
-                "vit": _vit(8, 64, 4, 2, 64, 6),
+                "unet": _unet(8, 6, 1),
+                "vit": _vit(8, 64, 4, 2, 64, 4),
                 "varnet": _varnet(2, 2, 2, 0, 3),
             },
             ("unet",), 2, patches=48, images=32, grid_slices=16, shift="contrast",

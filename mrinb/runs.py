@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mrinb.compute.entry import Entry
+from mrinb.compute.packs import together
 from mrinb.errors import MrinbError
 from mrinb.pools import Pool
 from mrinb.recon.training import kept_epochs
@@ -100,11 +102,18 @@ class Shown(NamedTuple):
     note: Mapping[str, Any]
 
 
-def labelled(tables: Sequence[pd.DataFrame], labels: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Tables one below the other, each with its labels in further columns.
+def labelled(
+    entries: Sequence[Entry], name: str, labels: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """Tables of results one below the other, each with its labels in further columns.
 
-    Labels are repeated once for all tables: a chapter has thousands of small ones.
+    They are read and labelled together: a chapter has thousands of small ones.
+
+    Args:
+        entries: the results, at least one.
+        name: which of their tables.
+        labels: further columns of each.
     """
-    table = pd.concat(tables, ignore_index=True)
-    repeated = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
+    table, lengths = together(entries, name)
+    repeated = np.repeat(np.arange(len(lengths)), lengths)
     return table.join(pd.DataFrame(labels).iloc[repeated].reset_index(drop=True))

@@ -46,6 +46,8 @@ SCALE = 2
 """Pixels of a picture for each pixel of the page."""
 LARGE, QUALITY = 200_000, 88
 """Bytes above which a picture is stored with losses, and the quality (0 to 100) that it keeps."""
+MANY = 20_000
+"""Colours above which a picture is an image, for which no palette is sought."""
 ON_PHONES = {"large": 60_000, "quality": 60}
 """The same of what is drawn for phones, whose pixels are smaller."""
 INK, MUTED, RULE = "#20262e", "#5a6370", "#c3c9d0"
@@ -225,7 +227,8 @@ def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = 
 
     It is lossless, in 256 colours. Pictures without colour keep all shades of grey. Others get 128
     shades and the 128 colours that fit best, which no eye tells apart and nearly halves the page.
-    Where that is still more than ``large`` bytes, as of many noisy images, it is lossy.
+    Where that is still more than ``large`` bytes, as of many noisy images, or where there are more
+    than ``MANY`` colours, as in coloured images, it is lossy.
 
     Args:
         fig: the figure.
@@ -238,14 +241,20 @@ def webp(fig: Figure, words: str = "", large: int | None = None, quality: int = 
     exif[0x010E] = words  # ImageDescription
     rgb = np.asarray(image)
     grey = np.ptp(rgb, axis=2) == 0
-    few = image.getchannel(0) if grey.all() else _palette(rgb, grey)
     options = {"exif": exif} if words else {}
-    lossless = _encoded(few, lossless=True, quality=100, **options)
-    return (
-        lossless
-        if len(lossless) <= (large or LARGE)
-        else _encoded(image, quality=quality, **options)
-    )
+    if grey.all() or _colours(rgb[~grey]) <= MANY:
+        few = image.getchannel(0) if grey.all() else _palette(rgb, grey)
+        lossless = _encoded(few, lossless=True, quality=100, **options)
+        if len(lossless) <= (large or LARGE):
+            return lossless
+    return _encoded(image, quality=quality, **options)
+
+
+def _colours(pixels: np.ndarray) -> int:
+    """How many different colours pixels (n, 3) have."""
+    there = np.zeros(1 << 24, bool)
+    there[pixels @ np.array([1 << 16, 1 << 8, 1])] = True
+    return int(np.count_nonzero(there))
 
 
 def _drawn(fig: Figure) -> Image.Image:

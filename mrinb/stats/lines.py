@@ -415,7 +415,10 @@ def distances(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Data
         baseline's range of x, ``runs, seeds, subjects``.
     """
     rows = []
-    trained = _grouped_fast(scores[scores["size"].isin([FULL, QUARTER])])
+    trained = scores[scores["size"].isin([FULL, QUARTER]) & scores["target"].isin([BASELINE, "Q"])]
+    trained = _grouped_fast(
+        trained[["shift", "training", "target", *RUN, "epoch", "subject", *metrics]]
+    )
     for shift, part in trained.groupby("shift", sort=False):
         models = list(part["model"].unique())
         for model in (*models, "all") if len(models) > 1 else models:

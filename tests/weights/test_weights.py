@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from tiny import TINY
+from typer.testing import CliRunner
 
-from mrinb import weights
+from mrinb import cli, weights
 from mrinb.catalogue import distribution
 from mrinb.compute.context import Context
 from mrinb.errors import MrinbError
@@ -94,3 +95,13 @@ def test_training_goes_through_the_store_and_comes_out_the_same(tmp_path, monkey
     before = {file: file.read_bytes() for file in made}
     again = training.train(["unet-knees", "varnet-all"], context, tmp_path / "out", SMALL)
     assert {file: file.read_bytes() for file in again} == before
+
+
+def test_the_command_lists_them():
+    done = CliRunner().invoke(cli.app, ["weights", "ls"])
+    assert done.exit_code == 0
+    for name in weights.NETWORKS:
+        about = weights.about(name)
+        assert f"{name}: {weights.find(name).label}, {about.slices} simulated slices" in done.output
+    done = CliRunner().invoke(cli.app, ["weights", "train", "unet-feet"])
+    assert "unknown published network 'unet-feet'" in str(done.exception)

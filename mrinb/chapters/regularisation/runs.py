@@ -67,7 +67,7 @@ def scores(
         }
         for target, _, weight in specs
     ]  # fmt: skip
-    table = labelled([entries[spec].table("scores") for spec in specs.values()], labels)
+    table = labelled([entries[spec] for spec in specs.values()], "scores", labels)
     return noted(table, lab.note(list(specs.values())))
 
 
