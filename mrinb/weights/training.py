@@ -28,6 +28,7 @@ from mrinb.weights import FOLDER, LICENCE, NETWORKS, Network, Weights, path, poo
 PROFILE = PROFILES["classroom"]._replace(
     name="weights",
     size=192,
+    coils=4,
     subjects=(2, 1, 1),
     slices=8,
     networks={
@@ -36,17 +37,17 @@ PROFILE = PROFILES["classroom"]._replace(
             tuple(
                 sorted(
                     {
-                        "cascades": 4, "channels": 4, "pools": 4, "sens_channels": 3,
+                        "cascades": 4, "channels": 4, "pools": 4, "sens_channels": 2,
                         "sens_pools": 4, "oversampling": 0,
                     }.items()
                 )
             ),
-            2,
+            6,
             1,
         ),
     },
 )  # fmt: skip
-"""Sizes: about 15 minutes on one idle core, simulation included. Epochs are each network's own."""
+"""Sizes: about 20 minutes on one idle core, simulation included. Epochs are each network's own."""
 
 TESTED_ON = {
     "knees, Skyra": Pool.parse("knee/*-Skyra"),
