@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.labels import ZERO_FILLED
@@ -34,6 +34,8 @@ class View:
             with ``ssim`` and ``psnr`` (dB) a slice, computed from the float images.
         vmax: the value shown white, one a slice; the target's largest where not given.
         notes: where the pictures come from: simulated or real, profile, seeds, key.
+        truth: whether ``target`` is the ground truth; where there is none, it is what sizes and
+            white values are taken from, and is not shown.
     """
 
     label: str
@@ -44,6 +46,7 @@ class View:
     scores: Mapping[tuple[str, str], Sequence[Score]]
     vmax: Sequence[float] | None = None
     notes: Sequence[str] = ()
+    truth: bool = True
 
     @property
     def name(self) -> str:
@@ -70,6 +73,12 @@ class CompareData:
     pools: Mapping[str, str]
     models: Sequence[str]
     views: Sequence[View] = field(default_factory=list)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Names of the sides beside the pools; the ground truth only where every view has it."""
+        shown = all(view.truth for view in self.views)
+        return {id_: name for id_, name in FIXED_SIDES.items() if shown or id_ != GROUND_TRUTH}
 
     def check(self) -> None:
         """Refuse what could not be shown, before anything is drawn.
@@ -108,7 +117,7 @@ def check_view(view: View, models: Sequence[str], pools: Mapping[str, str]) -> N
         for pool in pools:
             if (model, pool) not in view.images:
                 raise MrinbError(f"view {view.name!r} has no image for ({model!r}, {pool!r})")
-            if len(view.scores.get((model, pool), ())) != shape[0]:
+            if view.truth and len(view.scores.get((model, pool), ())) != shape[0]:
                 raise MrinbError(
                     f"view {view.name!r} needs {shape[0]} scores for ({model!r}, {pool!r})"
                 )
@@ -157,7 +166,7 @@ def view_of(
         return [{"ssim": float(s), "psnr": float(p)} for s, p in pairs]
 
     return View(
-        label=EVERY[name].label,
+        label=homes.label(name),
         split=split,
         images={(model, label): floats(a["image"]) for label, a in pictures.items()},
         target=floats(reference["target"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.comparison import CompareData, pool_name, view_of
 from mrinb.compute import runner
 from mrinb.compute.entry import Entry
@@ -60,10 +60,10 @@ class Lab(Setting):
         shift = on.name if isinstance(on, Shift) else ""
         targets = {"P": on.P, "Q": on.Q} if isinstance(on, Shift) else dict(on)
         wanted = self._tested(runs, targets, split, epochs)
-        specs = [self.eval_spec(train, test, epoch) for _, train, test, epoch in wanted]
+        specs = [self.eval_spec(train, test, epoch) for _, _, train, test, epoch in wanted]
         entries = self.fetch(specs)
         tested, labels = [], []
-        for (label, train, test, epoch), spec in zip(wanted, specs, strict=True):
+        for (label, name, train, _, epoch), spec in zip(wanted, specs, strict=True):
             about = {
                 "pool": label,
                 "pool_string": str(runs.pools[label]) if train else "",
@@ -73,10 +73,15 @@ class Lab(Setting):
                 "epoch": (epoch or train.epochs) if train else 0,
                 "shift": shift,
             }
-            on_targets = [n for n, p in targets.items() if test.distribution in p.distributions]
+            on_targets = [t for t, pool in targets.items() if name in pool.distributions]
             tested += [entries[spec]] * len(on_targets)
-            labels += [{**about, "target": name} for name in on_targets]
-        return noted(labelled(tested, "scores", labels), self.note(specs))
+            about["home"] = f"{homes.SIMULATED}:" if homes.home(name) == homes.SIMULATED else ""
+            labels += [{**about, "target": target} for target in on_targets]
+        table = labelled(tested, "scores", labels)
+        home = table.pop("home")
+        if home.any():  # told from measured ones of the same name
+            table["distribution"] = home + table["distribution"].astype(str)
+        return noted(table, self.note(specs))
 
     def compute(self, several: Iterable[Runs], on: Mapping[str, Pool], early: bool = False) -> None:
         """Have what ``evaluate`` of several runs needs computed together.
@@ -93,17 +98,20 @@ class Lab(Setting):
             for runs in several
             for test in self._tested(runs, on, "test", runs.early if early else ())
         ]
-        self.fetch([self.eval_spec(train, test, epoch) for _, train, test, epoch in wanted])
+        self.fetch([self.eval_spec(train, test, epoch) for _, _, train, test, epoch in wanted])
 
     def _tested(
         self, runs: Runs, targets: Mapping[str, Pool], split: str, epochs: Sequence[int]
-    ) -> list[tuple[str, TrainSpec | None, DataSpec, int | None]]:
-        """Label, run, test data and epoch (None is the last) of every score of runs on targets."""
+    ) -> list[tuple[str, str, TrainSpec | None, DataSpec, int | None]]:
+        """Every score of runs on targets: label, distribution, run, its test data and epoch.
+
+        The epoch None is the last.
+        """
         names = {d for pool in targets.values() for d in pool.distributions}
-        tests = {d: self.data(d, split) for d in EVERY if d in names}
+        tests = {d: self.data(d, split) for d in homes.ordered(names)}
         return [
-            (label, train, test, epoch)
-            for test in tests.values()
+            (label, name, train, test, epoch)
+            for name, test in tests.items()
             for label, group in [(ZERO_FILLED, (None,)), *runs.specs.items()]
             for train in group
             for epoch in ((*epochs, None) if train else (None,))

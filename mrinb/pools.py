@@ -7,17 +7,26 @@ A pool is a value. Its string form reads back, so that any pool can be a noteboo
 
 Grammar: ``expr := term (('+'|'-') term)*``, ``term := atom ('.half()' | '.quarter()' |
 '.take(N)')*``, ``atom := '(' expr ')' | GLOB``, where GLOB matches names of ``catalogue``
-(``catalogue.matching``).
+(``catalogue.matching``), or those of a home: ``sim:brain/*``, ``own:NAME`` (``catalogue.homes``).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from mrinb.catalogue import EVERY, matching
-from mrinb.errors import MrinbError, unknown
+from mrinb.catalogue import EVERY, homes, matching
+from mrinb.errors import MrinbError
+
+
+class _Named(Protocol):
+    @property
+    def distribution(self) -> str: ...
+
+
+Data = TypeVar("Data", bound=_Named)
 
 
 class Step(NamedTuple):
@@ -136,25 +145,53 @@ class Pool:
         return " + ".join(texts)
 
     def expanded(self) -> str:
-        """String form without globs: what enters keys, so that a grown catalogue changes none."""
+        """String form without globs: what enters keys, so that a grown catalogue changes none.
+
+        Where simulated files stand alone, ``sim:`` is left out: the data's own specs say what they
+        are, and a network trained on them is the same one wherever else it is tested.
+        """
+        every = set(self.distributions)
+
+        def name(d: str) -> str:
+            return d if homes.bare(d) in every else homes.bare(d)
+
         return " + ".join(
-            f"({' + '.join(p.distributions)}){''.join(map(str, p.steps))}" for p in self.parts
+            f"({' + '.join(map(name, p.distributions))}){''.join(map(str, p.steps))}"
+            for p in self.parts
         )
 
 
+def paired(pool: Pool, data: Sequence[Data]) -> dict[str, Data]:
+    """What is given for a pool's distributions, by their names in the pool.
+
+    Args:
+        pool: the pool.
+        data: one for each of its distributions, in their order, or in any order where no
+            distribution of the catalogue stands twice in it, measured and simulated.
+    """
+    by_name = {d.distribution: d for d in data}
+    if len(by_name) < len(data):
+        return dict(zip(pool.distributions, data, strict=True))
+    return {name: by_name[homes.bare(name)] for name in pool.distributions}
+
+
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    return tuple(d for d in EVERY if d in names)
+    return homes.ordered(names)
 
 
 def _match(pattern: str) -> list[str]:
-    found = matching(pattern)
-    if not found:
-        raise unknown("distribution or pattern", pattern, EVERY)
-    return found
+    return homes.find(pattern)
 
 
 def _globs(names: tuple[str, ...]) -> list[str]:
     """Write a set of names with the widest globs that match nothing else."""
+    plain = [d for d in names if not homes.home(d)]
+    simulated = [homes.bare(d) for d in names if homes.home(d) == homes.SIMULATED]
+    own = [d for d in names if homes.home(d) == homes.OWN]
+    return [*_widest(plain), *(f"{homes.SIMULATED}:{g}" for g in _widest(simulated)), *own]
+
+
+def _widest(names: list[str]) -> list[str]:
     left, out = set(names), []
     anatomies = list(dict.fromkeys(d.split("/")[0] for d in EVERY))
     contrasts = dict.fromkeys(d.rsplit("-", 1)[0] + "-*" for d in EVERY)

@@ -5,14 +5,14 @@ It is handed to ``compute``, which knows nothing else of them: a new kind of res
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from mrinb import models
 from mrinb.compute.context import Context
 from mrinb.compute.recipe import Cost, Files, Job, Need, Recipe, Recipes, Tolerance
-from mrinb.pools import Pool
+from mrinb.pools import Pool, paired
 from mrinb.specs import (
     DataSpec,
     EvalSpec,
@@ -61,7 +61,7 @@ def _found_slices(spec: DataSpec, context: Context) -> int:
     return sum(volume.slices for volume in volumes(spec, context))
 
 
-def pool_slices(pool: Pool, data: Iterable[DataSpec], context: Context) -> int:
+def pool_slices(pool: Pool, data: Sequence[DataSpec], context: Context) -> int:
     """Number of slices of a pool, which are those of one epoch of training.
 
     Args:
@@ -69,7 +69,7 @@ def pool_slices(pool: Pool, data: Iterable[DataSpec], context: Context) -> int:
         data: train split of each of its distributions.
         context: where real files lie.
     """
-    counts = {d.distribution: split_slices(d, context) for d in data}
+    counts = {name: split_slices(d, context) for name, d in paired(pool, data).items()}
     total = 0
     for part in pool.parts:
         count = sum(counts[d] for d in part.distributions)
@@ -104,7 +104,8 @@ def _train(spec: TrainSpec, job: Job) -> None:
     from mrinb.recon.models import full_readout
     from mrinb.recon.training import train
 
-    available = {d.distribution: volumes(d, job.context) for d in spec.data}
+    data = paired(Pool.parse(spec.pool), spec.data)
+    available = {name: volumes(d, job.context) for name, d in data.items()}
     items = select(spec, available)
     slices = Slices(items, job.context, full_readout=full_readout(spec.model))
     scratch = job.scratch()

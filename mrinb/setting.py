@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from mrinb import exhibits, parameters
+from mrinb.catalogue import homes
 from mrinb.compute.context import Context
 from mrinb.compute.devices import torch_device
 from mrinb.compute.specs import Spec
@@ -80,8 +81,10 @@ class Setting:
         """
         values = parameters.read(namespace, COMMON)
         for name, check in (checks or {}).items():
-            if values[name] != "":
-                check(values[name])
+            found = check(values[name]) if values[name] != "" else None
+            for own in found.distributions if isinstance(found, Pool) else ():
+                if homes.home(own) == homes.OWN:
+                    homes.lookup(own)  # known before any work
         sizes = profile(values.get("profile", "classroom"))
         model = values.get("model", "unet")
         if not (several and model == ALL_MODELS):
@@ -151,7 +154,7 @@ class Setting:
         """Describe one split of one distribution, real files as they were when first asked for.
 
         Args:
-            distribution: name in the catalogue.
+            distribution: name in the catalogue, or with the home that a pool gives it.
             split: ``train``, ``val`` or ``test``.
             coil: ``single`` for the emulated single-coil track.
             slices: so many slices in place of the profile's number.
@@ -197,7 +200,7 @@ class Setting:
         network, description = self.profile.networks[model], self.model_spec(model, options)
         specs, sizes = {}, {}
         for label, pool in pools.items():
-            data = tuple(self.data(d, "train") for d in pool.distributions)
+            data = self._trained_on(pool)
             sizes[label] = pool_slices(pool, data, self.context)
             specs[label] = tuple(
                 TrainSpec(
@@ -212,6 +215,17 @@ class Setting:
                 for i in range(seeds or network.seeds)
             )
         return Runs(model, dict(pools), specs, sizes)
+
+    def _trained_on(self, pool: Pool) -> tuple[DataSpec, ...]:
+        """The train splits of a pool's distributions, in their order."""
+        data = tuple(self.data(d, "train") for d in pool.distributions)
+        for name, one in zip(pool.distributions, data, strict=True):
+            if data.count(one) > 1:
+                raise MrinbError(
+                    f"pool {pool}: {name} is in it twice, for plain names are simulated too "
+                    "where no data_root is given"
+                )
+        return data
 
     def eval_spec(
         self,
@@ -243,8 +257,7 @@ class Setting:
 
     def slices(self, pool: Pool) -> int:
         """Number of slices a pool trains on."""
-        data = [self.data(d, "train") for d in pool.distributions]
-        return pool_slices(pool, data, self.context)
+        return pool_slices(pool, self._trained_on(pool), self.context)
 
     def check_unseen(self, unseen: Pool, *pools: Pool) -> None:
         """Refuse test distributions that a training pool contains.

@@ -92,16 +92,20 @@ def bench(
 
 
 def _mount() -> None:
+    from mrinb.cli import own
     from mrinb.cli.convert import mount
     from mrinb.cli.data import app as data
     from mrinb.cli.plan import claims, plan
     from mrinb.cli.results import app as results
+    from mrinb.cli.weights import app as weights
 
     app.command()(plan)
     app.command()(claims)
     app.add_typer(data, name="data")
     app.add_typer(results, name="results")
+    app.add_typer(weights, name="weights")
     mount(data)
+    own.mount(data, app)
 
 
 _mount()

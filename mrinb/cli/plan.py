@@ -173,6 +173,7 @@ def _with_workers(context: Context, workers: int | None) -> Context:
 
 def _plan(specs: Sequence[Spec], context: Context, fresh: bool) -> Plan:
     """The plan of some results, as things are or as if nothing was there yet."""
+    from mrinb.catalogue import homes
     from mrinb.compute import runner
     from mrinb.compute.workers import store_of
     from mrinb.recipes import RECIPES
@@ -182,6 +183,9 @@ def _plan(specs: Sequence[Spec], context: Context, fresh: bool) -> Plan:
         if folder is not None:
             nowhere = Path(folder)
             cache = nowhere if context.data_root is None else context.cache
+            if cache is nowhere:
+                for own in homes.registered(context.cache).values():
+                    homes.register(own, nowhere)
             context = replace(context, store=nowhere, published=(), cache=cache)
         table = runner.plan(specs, context, RECIPES, speeds)
         wall = runner.wall_seconds(runner.graph(specs, context, RECIPES, speeds), context)

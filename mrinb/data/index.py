@@ -23,7 +23,8 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import NamedTuple
@@ -31,14 +32,14 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from mrinb import catalogue
-from mrinb.catalogue import DISTRIBUTIONS, Distribution
+from mrinb.catalogue import DISTRIBUTIONS, Distribution, homes
 from mrinb.compute.context import Context
 from mrinb.data import checks, files
 from mrinb.data.access import DAMAGE, UnreachableError, cause
 from mrinb.data.convert import CONVERTERS
 from mrinb.data.folders import hdf5_files, split_word
 from mrinb.data.memory import Known, Memory
-from mrinb.errors import MrinbError
+from mrinb.errors import MrinbError, unknown
 from mrinb.specs import Coil
 
 VAL_SHARE = TEST_SHARE = 0.15
@@ -83,7 +84,11 @@ class FileInfo(NamedTuple):
 
 
 def scan(
-    root: Path, context: Context, progress: bool = True, coil: Coil = "multi"
+    root: Path,
+    context: Context,
+    progress: bool = True,
+    coil: Coil = "multi",
+    own: homes.Own | None = None,
 ) -> list[FileInfo]:
     """List the HDF5 files below a folder; what was read once is remembered.
 
@@ -92,6 +97,8 @@ def scan(
         context: where the memory is kept (``cache``).
         progress: show a progress bar if it takes more than two seconds.
         coil: which track is listed.
+        own: a distribution of one's own, to which the files belong whatever the catalogue says;
+            its only subject, if there is one alone, is for testing.
 
     Returns:
         The files in the order of their paths, unreadable ones with their ``problem``.
@@ -100,27 +107,29 @@ def scan(
         MrinbError: the folder is missing or holds no HDF5 file.
     """
     root = Path(root).expanduser()
+    named = f"{own.distribution} {root}" if own else f"data_root {root}"
     if not root.is_dir():
-        raise MrinbError(f"data_root {root}: no such folder")
+        raise MrinbError(f"{named}: no such folder")
     listing = hdf5_files(root)
     if not listing.files:
         _, words = listing.blocked[0] if listing.blocked else ("", "")
-        raise MrinbError(f"data_root {root}: no .h5 file in it or below{words and f' ({words})'}")
+        raise MrinbError(f"{named}: no .h5 file in it or below{words and f' ({words})'}")
     other = _OTHER[coil]
     paths = [p for p in listing.files if not _in_folder_of(p.relative_to(root), other)]
     read_in = list(read(paths, context, root, progress, memory=coil, content=True))
     entries = [e for e in read_in if e.info is None or e.info.coil == coil]
     if not entries:
         raise MrinbError(
-            f"data_root {root}: only {other}-coil files in it and below; "
-            f"{coil}-coil ones are needed"
+            f"{named}: only {other}-coil files in it and below; {coil}-coil ones are needed"
         )
     blocked = [
         _blank(path, f"{path}: {words}")
         for path, words in listing.blocked
         if not _in_folder_of((path / "any").relative_to(root), other)
     ]
-    return _split([_placed(entry, root) for entry in entries]) + blocked
+    if own:
+        entries = [e._replace(distribution=_of_own(e, own)) for e in entries]
+    return _split([_placed(entry, root) for entry in entries], own) + blocked
 
 
 def files_below(root: Path) -> list[Path]:
@@ -316,8 +325,50 @@ def _placed(entry: FileInfo, root: Path) -> FileInfo:
     return entry._replace(split="?")
 
 
-def _split(entries: list[FileInfo]) -> list[FileInfo]:
+_FACTS: dict[str, Callable[[FileInfo, files.Info], str]] = {
+    "acquisition": lambda entry, info: info.acquisition,
+    "scanner": lambda entry, info: info.header.system_model,
+    "field": lambda entry, info: f"{info.header.field_t:g}",
+    "coils": lambda entry, info: str(info.header.coils),
+    "patient": lambda entry, info: info.patient,
+    "name": lambda entry, info: entry.name,
+}
+"""What the files of a distribution of one's own may be told by."""
+
+
+def check_where(where: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Read ``key=value`` words that tell files from others; values may have wildcards.
+
+    Raises:
+        MrinbError: a word is no such pair, or there is no such fact.
+    """
+    found = {}
+    for word in where:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise MrinbError(f"--where {word}: write key=value, such as acquisition=AXT2")
+        if key not in _FACTS:
+            raise unknown("fact of a file", key, _FACTS)
+        found[key] = value
+    return tuple(sorted(found.items()))
+
+
+def _of_own(entry: FileInfo, own: homes.Own) -> str:
+    """The own distribution's name where a file fits its facts, else an empty text."""
+    info = entry.info
+    if info is None:
+        return ""
+    fits = all(fnmatchcase(_FACTS[key](entry, info), value) for key, value in own.where)
+    return own.distribution if fits else ""
+
+
+def _split(entries: list[FileInfo], own: homes.Own | None = None) -> list[FileInfo]:
     """Turn what the folders say into splits, distribution by distribution."""
+    name = own.distribution if own else ""
+    usable = [e for e in entries if e.distribution == name and e.split]
+    if own and len({e.subject for e in usable}) == 1 and all(e.split == "?" for e in usable):
+        alone = {e.path for e in usable}
+        return [e._replace(split="test" if e.path in alone else "") for e in entries]
     entries = _carve(entries, "?", "test", "official", TEST_SHARE)
     return _carve(entries, "official", "val", "train", VAL_SHARE)
 
@@ -350,27 +401,36 @@ def fraction(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def find(entries: list[FileInfo], distribution: str, split: str, root: Path) -> list[FileInfo]:
+def find(
+    entries: list[FileInfo],
+    distribution: str,
+    split: str,
+    root: Path,
+    own: homes.Own | None = None,
+) -> list[FileInfo]:
     """The files of one split of one distribution.
 
     Raises:
         MrinbError: there are none, or a file that may be one of them is damaged.
     """
-    acquisition = catalogue.distribution(distribution).acquisition
-    bad = [e for e in entries if e.problem and e.blocks in ("*", acquisition)]
+    named = f"{distribution} {root}" if own else f"data_root {root}"
+    acquisition = homes.described(distribution).acquisition
+    if own:
+        acquisition = dict(own.where).get("acquisition", "*")
+    bad = [
+        e for e in entries if e.problem and (e.blocks == "*" or fnmatchcase(e.blocks, acquisition))
+    ]
     if bad:
         more = f" ({len(bad) - 1} more are unreadable: see mrinb data check)" if bad[1:] else ""
         raise MrinbError(f"{bad[0].problem}{more}")
     found = [e for e in entries if e.distribution == distribution]
     if not found:
-        raise MrinbError(
-            f"data_root {root}: no file of {distribution}; there are {_inventory(entries)}"
-        )
+        raise MrinbError(f"{named}: no file of {distribution}; there are {_inventory(entries)}")
     chosen = [e for e in found if e.split == split]
     if not chosen:
         counts = Counter(e.split or "masked or without target" for e in found)
         there = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
-        raise MrinbError(f"data_root {root}: no {split} file of {distribution}, only {there}")
+        raise MrinbError(f"{named}: no {split} file of {distribution}, only {there}")
     _refuse_twins(chosen)
     for one, other in same_scans(found)[:1]:
         raise MrinbError(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
+from mrinb.catalogue import homes
 from mrinb.compute.context import Context
 from mrinb.compute.specs import Spec
 from mrinb.data import index, listing
-from mrinb.errors import MrinbError
 from mrinb.specs import DataSpec
 
 SIMULATED = "simulated data"
@@ -36,7 +35,14 @@ def provenance(specs: Iterable[Spec], context: Context) -> str:
         specs: results, or splits; none stands for all that a chapter could use.
         context: the data root, if there is one.
     """
-    return _WORDS[origins(specs, context)]
+    specs = list(specs)
+    names = sorted({d for d in _distributions(specs) if homes.home(d) == homes.OWN})
+    words = _WORDS[origins(specs, context)]
+    return f"{words} ({', '.join(names)})" if names else words
+
+
+def _distributions(specs: Iterable[Spec]) -> frozenset[str]:
+    return frozenset(split.distribution for spec in specs for split in _splits(spec))
 
 
 def origins(specs: Iterable[Spec], context: Context) -> frozenset[str]:
@@ -46,9 +52,9 @@ def origins(specs: Iterable[Spec], context: Context) -> frozenset[str]:
     are. Arguments as of ``provenance``.
     """
     splits = frozenset[DataSpec]().union(*(_splits(spec) for spec in specs))
-    if context.data_root is None:
-        return frozenset({"simulated"})
     if not splits:
+        if context.data_root is None:
+            return frozenset({"simulated"})
         found = listing.everything(context, context.data_root)
         return _of(e for e in found if e.distribution)
     return frozenset[str]().union(*(_origins(split, context) for split in splits))
@@ -83,7 +89,8 @@ def _empty(split: DataSpec, context: Context) -> int:
     if split.simulated:
         return 0
     found = _files(split, context)
-    looked = index.vet(found, context, _root(split, context), split.coil)
+    root = listing.root(split.distribution, split.split, context)
+    looked = index.vet(found, context, root, split.coil)
     return sum(len(entry.findings.empty) for entry in looked if entry.findings)
 
 
@@ -92,14 +99,5 @@ def _of(entries: Iterable[index.FileInfo]) -> frozenset[str]:
 
 
 def _files(spec: DataSpec, context: Context) -> list[index.FileInfo]:
-    root = _root(spec, context)
+    root = listing.root(spec.distribution, spec.split, context)
     return listing.find(spec.distribution, spec.split, context, root, spec.coil, spec.digest)
-
-
-def _root(spec: DataSpec, context: Context) -> Path:
-    if context.data_root is None:
-        raise MrinbError(
-            f"{spec.distribution} {spec.split}: these results are of real files: give their "
-            "data_root"
-        )
-    return context.data_root

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mrinb import catalogue
+from mrinb.catalogue import homes
 from mrinb.compute.context import Context
 from mrinb.data import files, index, listing
 from mrinb.errors import MrinbError, unknown
@@ -70,7 +71,7 @@ def data_spec(
     """Describe a split of a distribution as it is found in these surroundings.
 
     Args:
-        distribution: name in the catalogue.
+        distribution: name in the catalogue, or with the home that a pool gives it.
         split: ``train``, ``val`` or ``test``.
         profile: sizes.
         context: with a data root, its files are described; else simulated ones.
@@ -82,19 +83,21 @@ def data_spec(
         MrinbError: no such name, a profile that needs real files and has none, or a data root
             without files of this split.
     """
-    catalogue.distribution(distribution)
+    homes.described(distribution)
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    if context.data_root is not None:
+    home = homes.home(distribution)
+    if home == homes.OWN or (context.data_root is not None and home != homes.SIMULATED):
         limit = profile.train_slices if split == "train" else profile.test_slices
         return _found_spec(
             distribution, SPLITS[SPLITS.index(split)], slices or limit, context, coil
         )
-    if not profile.simulated:
+    if not profile.simulated and home != homes.SIMULATED:
         raise MrinbError(
             f"profile {profile.name!r} needs fastMRI files: give data_root, "
             "or choose a profile whose data are simulated"
         )
+    distribution = homes.bare(distribution)
     each = round(profile.slices * catalogue.distribution(distribution).share)
     simulator = SimulatorSpec(
         size=profile.size,
@@ -129,22 +132,18 @@ def _found_spec(
             "or take it out of the pool"
         )
     found = _find(distribution, split, context, coil)
-    listing.warn_of_shared_subjects(distribution, context, _root(context), coil)
+    listing.warn_of_shared_subjects(
+        distribution, context, listing.root(distribution, split, context), coil
+    )
     return DataSpec(
         distribution=distribution, split=split, digest=index.digest(found), limit=limit, coil=coil
     )
 
 
-def _root(context: Context, wanted: str = "these results") -> Path:
-    if context.data_root is None:
-        raise MrinbError(f"{wanted}: these results are of real files: give their data_root")
-    return context.data_root
-
-
 def _find(
     distribution: str, split: str, context: Context, coil: Coil, digest: str | None = None
 ) -> list[index.FileInfo]:
-    root = _root(context, f"{distribution} {split}")
+    root = listing.root(distribution, split, context)
     return listing.find(distribution, split, context, root, coil, digest)
 
 
@@ -184,10 +183,12 @@ def volumes(spec: DataSpec, context: Context) -> tuple[Volume, ...]:
         entries = _find(spec.distribution, spec.split, context, spec.coil, spec.digest)
         if index.digest(entries) != spec.digest:
             raise MrinbError(
-                f"data_root {context.data_root}: the {spec.split} files of {spec.distribution} "
-                "are not those that the results are of: files were added, removed or changed"
+                f"{listing.where(spec.distribution, context)}: the {spec.split} files of "
+                f"{spec.distribution} are not those that the results are of: files were added, "
+                "removed or changed"
             )
-        entries = index.vet(entries, context, _root(context), spec.coil)
+        root = listing.root(spec.distribution, spec.split, context)
+        entries = index.vet(entries, context, root, spec.coil)
         _warn_of_empty_slices(entries, spec)
     every = (_volume(e, spec.distribution) for e in entries)
     found = sorted((v for v in every if v.slices), key=lambda v: v.name)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import nbformat
 import pandas as pd
@@ -343,7 +343,7 @@ def _lab(stage: DryRun, compute: Policy, fresh: bool) -> type[Lab]:
 
     class DryLab(Lab):
         @classmethod
-        def from_parameters(cls, *args: Any, **options: Any) -> Lab:
+        def from_parameters(cls, *args: Any, **options: Any) -> Self:
             lab = super().from_parameters(*args, **options)
             stage.context = replace(lab.context, compute=compute)
             return replace(lab, context=stage.context)

@@ -18,6 +18,7 @@ POOL_EXAMPLES = (
     ("* - knee/*", "a difference"),
     ("(knee/* + brain/T2-*).half()", "a random half of the slices, in whole volumes"),
     ("(brain/*).take(64)", "64 slices"),
+    ("knee/* + sim:brain/*", "knees, and simulated brains also where there is a data root"),
 )
 
 _SIZES = (
@@ -105,6 +106,26 @@ def shifts_table() -> str:
     return table(["section", "shift", "P", "Q"], rows)
 
 
+def weights_table() -> str:
+    """The published networks, with training data, scores and licence."""
+    from mrinb import weights  # torch: a command that builds nothing needs none
+
+    rows = []
+    for network in weights.NETWORKS.values():
+        if not weights.path(network.name).is_file():
+            continue
+        about = weights.about(network.name)
+        scores = ", ".join(
+            f"{target} {found['network']:.3f} ({found['zero-filled']:.3f})"
+            for target, found in about.scores.items()
+        )
+        size = f"{weights.path(network.name).stat().st_size / 1e6:.1f} MB"
+        trained = f"`{network.distributions}`, {about.slices} slices, {about.train.epochs} epochs"
+        rows.append([f"`{network.name}`", trained, scores, size, weights.LICENCE])
+    head = ["name", "trained on", "SSIM on simulated test data (zero-filled)", "size", "licence"]
+    return table(head, rows) if rows else "None are here: `mrinb weights train` makes them.\n"
+
+
 def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, str]:
     """Every generated part, by file name.
 
@@ -117,6 +138,7 @@ def generated(declared: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[s
         "pools.md": pools_table(),
         "distributions.md": distributions_table(),
         "shifts.md": shifts_table(),
+        "weights.md": weights_table(),
     }
 
 

@@ -30,7 +30,7 @@ from mrinb.data import files
 from mrinb.data.slices import crop
 from mrinb.data.volumes import Volume, select, volumes
 from mrinb.errors import MrinbError
-from mrinb.pools import Pool
+from mrinb.pools import Pool, paired
 from mrinb.recon import metrics
 from mrinb.similarity import embedders
 from mrinb.specs import (
@@ -377,7 +377,8 @@ def _members(spec: SimilaritySpec, context: Context) -> set[tuple[str, str, int]
     run = TrainSpec(
         pool=spec.pool, data=data, model=ModelSpec(name="unet"), epochs=1, seed=spec.subsample
     )
-    found = {d.distribution: volumes(d, context) for d in data}
+    named = paired(Pool.parse(spec.pool), data)
+    found = {name: volumes(d, context) for name, d in named.items()}
     return {(v.distribution, v.name, i) for v, i in select(run, found)}
 
 

@@ -143,7 +143,8 @@ function render({ model, el }) {
   const { groups, views } = exhibit; // one group a shift, say: pools, models and views that belong together
   const several = groups.length > 1;
   const groupOf = (view) => groups[views[view].group];
-  const sidesOf = ({ pools }) => [...pools.map(({ id }) => id), ...Object.keys(FIXED)];
+  const sidesOf = ({ pools, fixed }) => [...pools.map(({ id }) => id), ...fixed]; // no ground truth of some scans
+  const errors = (group) => model.get("error_map") && group.fixed.includes("ground-truth");
   const labelOf = ({ pools }, id) => FIXED[id] ?? pools.find((pool) => pool.id === id).label;
   const tintOf = ({ pools }, id) => pools.find((pool) => pool.id === id)?.tint ?? "fixed";
   const every = (key) => groups.flatMap((group) => key(group)); // what an address may name
@@ -393,7 +394,7 @@ function render({ model, el }) {
       put.psnr.classList.toggle("mrinb-best", psnr > other[1]);
       root.style.setProperty(`--${side}`, `var(--tint-${tintOf(group, id)})`);
     });
-    const words = `${shown.name}, slice ${index + 1}, ${name}${model.get("error_map") ? ", error maps" : ""}`;
+    const words = `${shown.name}, slice ${index + 1}, ${name}${errors(group) ? ", error maps" : ""}`;
     paper.textContent = (several ? `${exhibit.menu}: ${group.label}. ` : "") + words;
     canvas.setAttribute(
       "aria-label",
@@ -411,7 +412,8 @@ function render({ model, el }) {
     smooth.input.checked = model.get("smooth");
     error.input.checked = model.get("error_map");
     gain.value = model.get("gain");
-    scale.hidden = !model.get("error_map");
+    error.node.hidden = !group.fixed.includes("ground-truth");
+    scale.hidden = !errors(group);
     scaleEnd.textContent = `${100 / model.get("gain")} % of white`;
     const percent = Math.round(model.get("divider") * 100);
     handle.style.left = `${model.get("divider") * 100}%`;
@@ -440,7 +442,7 @@ function render({ model, el }) {
     const [width, height] = [shown.width * one, shown.height * one];
     const [x, y] = [canvas.width / 2 - model.get("x") * width, canvas.height / 2 - model.get("y") * height];
     const split = Math.round(model.get("divider") * canvas.width);
-    const gainNow = model.get("error_map") ? model.get("gain") : 0;
+    const gainNow = errors(now.group) ? model.get("gain") : 0;
     const target = books.sheet(pieces, "ground-truth");
     context.imageSmoothingEnabled = model.get("smooth");
     context.imageSmoothingQuality = "high";

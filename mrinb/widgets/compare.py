@@ -164,7 +164,7 @@ def first_state(groups: Mapping[str, CompareData], initial: Mapping[str, Any]) -
         "name": "cmp",
         "title": "",
         "left": pools[0],
-        "right": pools[1] if len(pools) > 1 else GROUND_TRUTH,
+        "right": pools[1] if len(pools) > 1 else next(iter(data.fixed)),
         "model": data.models[0],
         "view": 0,
         "slice_index": 0,
@@ -174,7 +174,7 @@ def first_state(groups: Mapping[str, CompareData], initial: Mapping[str, Any]) -
         one_of("comparer setting", key, valid)
         state[key] = value
     for side in ("left", "right"):
-        one_of("training pool", state[side], [*pools, *FIXED_SIDES])
+        one_of("training pool", state[side], [*pools, *data.fixed])
     one_of("model", state["model"], list(data.models))
     if isinstance(state["view"], str):
         state["view"] = views.index(one_of("view", state["view"], views))
@@ -214,7 +214,12 @@ def pack(
     return {
         "menu": menu,
         "groups": [
-            {"label": name, "pools": pack_pools(data.pools), "models": list(data.models)}
+            {
+                "label": name,
+                "pools": pack_pools(data.pools),
+                "models": list(data.models),
+                "fixed": list(data.fixed),
+            }
             for name, data in groups.items()
         ],
         "gains": list(GAINS),
@@ -251,10 +256,9 @@ def pack_view(
     def place(sheets: dict[str, str], inline: bool) -> dict[str, Any]:
         return {"sheets": sheets} if inline or sidecars is None else sidecars.write(sheets)
 
-    base = {
-        GROUND_TRUTH: sheet(view.target, white),
-        ZERO_FILLED: sheet(view.zero_filled, white),
-    }
+    base = {ZERO_FILLED: sheet(view.zero_filled, white)}
+    if view.truth:
+        base = {GROUND_TRUTH: sheet(view.target, white), **base}
     slices, height, width = view.target.shape
     return {
         "name": view.name,

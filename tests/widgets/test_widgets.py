@@ -62,6 +62,17 @@ def test_sheets_hold_the_windowed_slices_upright():
         assert np.array_equal(sheet[i * SHAPE[1] : (i + 1) * SHAPE[1]], expected)
 
 
+def test_without_ground_truth_there_is_nothing_to_compare_with():
+    views = [dataclasses.replace(view(0, "scan"), truth=False, scores={})]
+    comparer = Comparer(CompareData(POOLS, MODELS, views), left="zero-filled")
+    assert "ground-truth" not in comparer.exhibit["views"][0]["base"]["sheets"]
+    assert comparer.exhibit["groups"][0]["fixed"] == ["zero-filled"]
+    assert "SSIM" not in comparer.still() and "Zero-filled" in comparer.still()
+    with pytest.raises(MrinbError, match="unknown training pool 'ground-truth'"):
+        Comparer(CompareData(POOLS, MODELS, views), right="ground-truth")
+    assert Comparer(exhibit()).exhibit["groups"][0]["fixed"] == ["ground-truth", "zero-filled"]
+
+
 def test_white_is_each_targets_largest_unless_given():
     given = view(0, "x")
     target = np.arange(np.prod(SHAPE), dtype=float).reshape(SHAPE)

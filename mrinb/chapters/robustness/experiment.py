@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.errors import MrinbError
 from mrinb.exhibits import Pictures
 from mrinb.figures import note_text
@@ -435,7 +435,7 @@ def scatter(lab: Lab, study: Study) -> ScatterData:
         for point, group in zip(found, pictures, strict=True)
     ]  # fmt: skip
     labels = [
-        f"{target}: {EVERY[data.distribution].label}, slice {arrays[spec]['slice'][0]}"
+        f"{target}: {homes.label(data.distribution)}, slice {arrays[spec]['slice'][0]}"
         for (target, data), spec in zip(tests.items(), references, strict=True)
     ]
     return ScatterData(

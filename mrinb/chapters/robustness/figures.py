@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mrinb.catalogue import EVERY
+from mrinb.catalogue import homes
 from mrinb.errors import MrinbError
 from mrinb.figures.base import (
     CASING,
@@ -277,7 +277,7 @@ def _ranked(ax: Axes, part: pd.DataFrame, metric: str, between: str) -> None:
         ax.plot(seeds, [y] * len(seeds), "|", color=MUTED, ms=9, zorder=2)
         ax.plot(val, y, "o", color=colour, mfc="white", ms=6.5, zorder=3)
         ax.plot(test, y, "o", color=colour, ms=6, zorder=4)
-        label = "all of P" if name == DIVERSE else EVERY[str(name)].label
+        label = "all of P" if name == DIVERSE else homes.label(str(name))
         why = f"{between}({math(BASELINE)} by {' and '.join(rules)})" if rules else ""
         names.append(f"{label}{why}")
     ax.set_yticks(range(len(names)), names)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mrinb.catalogue import DISTRIBUTIONS, EVERY
+from mrinb.catalogue import DISTRIBUTIONS, EVERY, homes
 from mrinb.compute.used import digest
 from mrinb.data.volumes import available
 from mrinb.exhibits import Pictures
@@ -39,7 +39,7 @@ def image_statistics(lab: Lab, distributions: Sequence[str], slices: int = 8) ->
     specs = [lab.exhibit("spectrum", lab.data(d, "test"), slices=slices) for d in present]
     real = lab.exhibit("real_head", size=lab.profile.size)
     *curves, head = lab.show([*specs, real])
-    labels = [EVERY[d].label for d in present]
+    labels = [homes.label(d) for d in present]
     both = dict(zip(labels, curves, strict=True)) | {"real head, T1, sagittal": head}
     return Shown(both, lab.data_note(present, distributions))
 
@@ -123,7 +123,7 @@ def mask_explorer(lab: Lab, distribution: str, coils: int = 4, size: int = 128) 
     arrays = lab.show([spec])[0]
     real, imag = (arrays[part].astype(np.float32) for part in ("real", "imag"))
     words = [
-        EVERY[distribution].label,
+        homes.label(distribution),
         f"{len(real)} virtual coils with {float(arrays['kept']):.1%} of the energy",
         lab.words([spec]),
     ]

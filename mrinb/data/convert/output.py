@@ -57,6 +57,8 @@ class Volume(NamedTuple):
         patient: the subject, by which splits are made.
         attributes: further facts, kept with the file.
         stated_max: where not None, written as ``max`` in place of the target's largest value.
+        mask: of undersampled k-space, the measured columns, boolean (width,); such a file has no
+            target.
     """
 
     shape: tuple[int, int, int, int]
@@ -68,6 +70,7 @@ class Volume(NamedTuple):
     patient: str
     attributes: Mapping[str, Any] = {}
     stated_max: float | None = None
+    mask: np.ndarray | None = None
 
 
 def signature(source: Path, name: str, as_paper: bool) -> str:
@@ -140,7 +143,11 @@ def _fill(file: h5py.File, volume: Volume, path: Path, progress: bool) -> None:
     recon = (min(volume.recon[0], height), min(volume.recon[1], width))
     with _writing(path):
         kspace = file.create_dataset(files.KSPACE, volume.shape, np.complex64)
-        target = file.create_dataset(files.TARGET, (slices, *recon), np.float32)
+        target = None
+        if volume.mask is None:
+            target = file.create_dataset(files.TARGET, (slices, *recon), np.float32)
+        else:
+            file.create_dataset("mask", data=volume.mask)
     done = 0
     bar = tqdm(
         total=slices, desc=path.name, unit="slice", delay=5, leave=False, disable=not progress
@@ -151,7 +158,8 @@ def _fill(file: h5py.File, volume: Volume, path: Path, progress: bool) -> None:
             raise MrinbError(f"NaN or infinite values in slices {done} to {done + len(block) - 1}")
         with _writing(path):
             kspace[done : done + len(block)] = block
-            target[done : done + len(block)] = images
+            if target is not None:
+                target[done : done + len(block)] = images
         done += len(block)
         bar.update(len(block))
     bar.close()
@@ -160,17 +168,11 @@ def _fill(file: h5py.File, volume: Volume, path: Path, progress: bool) -> None:
 
 
 def _describe(file: h5py.File, volume: Volume, mark: str) -> None:
-    target = file[files.TARGET]
-    largest, square = 0.0, 0.0
-    for image in target:
-        largest = max(largest, float(image.max()))
-        square += float(np.square(image, dtype=np.float64).sum())
-    if largest == 0:
-        raise MrinbError("all of its signal is zero")
-    file.create_dataset(files.HEADER, data=np.bytes_(header(volume, target.shape[1:])))
+    height, width = volume.shape[2:]
+    recon = (min(volume.recon[0], height), min(volume.recon[1], width))
+    file.create_dataset(files.HEADER, data=np.bytes_(header(volume, recon)))
     found = {
-        "max": largest if volume.stated_max is None else volume.stated_max,
-        "norm": square**0.5,
+        **(_range(file[files.TARGET], volume) if volume.mask is None else {}),
         "acquisition": volume.acquisition,
         "patient_id": volume.patient,
         "padding_left": volume.padding[0],
@@ -179,6 +181,18 @@ def _describe(file: h5py.File, volume: Volume, mark: str) -> None:
     }
     for key, value in {**found, **volume.attributes}.items():
         file.attrs[key] = value
+
+
+def _range(target: h5py.Dataset, volume: Volume) -> dict[str, float]:
+    """The largest value and the norm of a target, read image by image."""
+    largest, square = 0.0, 0.0
+    for image in target:
+        largest = max(largest, float(image.max()))
+        square += float(np.square(image, dtype=np.float64).sum())
+    if largest == 0:
+        raise MrinbError("all of its signal is zero")
+    stated = volume.stated_max
+    return {"max": largest if stated is None else stated, "norm": square**0.5}
 
 
 def header(volume: Volume, recon: tuple[int, int]) -> bytes:
