@@ -44,7 +44,7 @@ def train(
         int | None, typer.Option(help="worker processes; default one a core", min=0)
     ] = None,
 ) -> None:
-    """Train the published networks anew on simulated data, about 20 minutes on one idle core.
+    """Train the published networks anew on simulated data, about 12 minutes on one idle core.
 
     Everything goes through your results store: a training that was stopped goes on.
     """

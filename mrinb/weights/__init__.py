@@ -31,8 +31,8 @@ class Network(NamedTuple):
         pool: name of its training pool in ``--pools``.
         model: name of its model.
         distributions: the pool, in a pool's words.
-        epochs: of its training; all have about equally many steps, so that pools differ in what is
-            in them alone.
+        epochs: of its training; U-nets have about equally many steps, so that pools differ in
+            what is in them alone.
     """
 
     name: str
@@ -52,10 +52,10 @@ class Network(NamedTuple):
 NETWORKS: dict[str, Network] = {
     n.name: n
     for n in (
-        Network("unet-knees", "knees", "unet", "knee/*", 16),
-        Network("unet-brains", "brains", "unet", "brain/*", 10),
-        Network("unet-all", "all", "unet", "*", 6),
-        Network("varnet-all", "all", "varnet", "*", 6),
+        Network("unet-knees", "knees", "unet", "knee/*", 30),
+        Network("unet-brains", "brains", "unet", "brain/*", 18),
+        Network("unet-all", "all", "unet", "*", 11),
+        Network("varnet-all", "all", "varnet", "*", 11),
     )
 }
 """P, Q and P+Q of Section 3's shift of anatomy, and a VarNet for several coils."""

@@ -67,8 +67,8 @@ def test_real_scans_where_they_are_here():
         scan = source.read(folder / name, Wanted(), 1)
         found = ssim(methods.reconstruct(scan, ALL))
         assert ("varnet-all" in found) == (scan.coils > 1)
-        for method in set(found.index) & {"unet-brains", "unet-all", "varnet-all"}:
-            assert found[method] > found[ZERO_FILLED], (name, method)
+        for method in ("unet-brains", "unet-all"):
+            assert found[method] > found[ZERO_FILLED] + 0.05, (name, method)
 
 
 def test_a_scan_without_header_scores_as_its_file_in_the_layout(files, brain):
