@@ -115,7 +115,7 @@ def weights_table() -> str:
         if not weights.path(network.name).is_file():
             continue
         about = weights.about(network.name)
-        scores = ", ".join(
+        scores = "; ".join(
             f"{target} {found['network']:.3f} ({found['zero-filled']:.3f})"
             for target, found in about.scores.items()
         )

@@ -131,7 +131,10 @@ def test_a_scan_without_central_lines_is_not_for_every_method(brain, tmp_path):
     lines = np.arange(kspace.shape[1]) % 3 == 0
     lines[kspace.shape[1] // 2 - 3 : kspace.shape[1] // 2 + 3] = False
     np.save(tmp_path / "gap.npy", kspace * lines[:, None, None])
-    outcome = methods.reconstruct(source.read(tmp_path / "gap.npy", Wanted(), 1), ALL)
+    with pytest.raises(MrinbError, match="coils and slices cannot be told apart"):
+        source.read(tmp_path / "gap.npy", Wanted(), 1)
+    told = Wanted(axes="readout,phase,coil,slice")
+    outcome = methods.reconstruct(source.read(tmp_path / "gap.npy", told, 1), ALL)
     assert [line.split(",")[0] for line in outcome.failed] == ["VarNet", "l1-wavelet"]
     assert "unet-all" in outcome.images
     assert "VarNet needs central lines" in page.html([outcome], ALL)
