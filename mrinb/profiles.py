@@ -9,7 +9,16 @@ from mrinb.errors import unknown
 from mrinb.models import NETWORKS
 from mrinb.models import label as network_name
 
-__all__ = ["NETWORKS", "PROFILES", "Network", "Profile", "network_name", "profile"]
+__all__ = [
+    "NETWORKS",
+    "PROFILES",
+    "Network",
+    "Profile",
+    "network_name",
+    "profile",
+    "unet",
+    "varnet",
+]
 
 
 class Network(NamedTuple):
@@ -82,7 +91,8 @@ class Profile(NamedTuple):
         return self._replace(networks=networks)
 
 
-def _unet(channels: int, epochs: int, seeds: int) -> Network:
+def unet(channels: int, epochs: int, seeds: int) -> Network:
+    """A U-net of a profile, with the paper's four pools."""
     return Network((("channels", channels), ("pools", 4)), epochs, seeds)
 
 
@@ -91,7 +101,7 @@ def _vit(patch: int, width: int, heads: int, depth: int, size: int, epochs: int)
     return Network(tuple(sorted(options.items())), epochs, 1)
 
 
-def _varnet(
+def varnet(
     cascades: int,
     channels: int,
     sens_channels: int,
@@ -99,6 +109,7 @@ def _varnet(
     epochs: int,
     shift: str = "",
 ) -> Network:
+    """A VarNet of a profile, one seed, U-nets with the paper's four pools."""
     options = {
         "cascades": cascades, "channels": channels, "pools": 4,
         "sens_channels": sens_channels, "sens_pools": 4, "oversampling": oversampling,
@@ -114,9 +125,9 @@ PROFILES = {
         Profile(
             "quick", True, 64, 4, (2, 1, 2), 4, 8, 8,
             {
-                "unet": _unet(8, 6, 1),
+                "unet": unet(8, 6, 1),
                 "vit": _vit(8, 64, 4, 2, 64, 4),
-                "varnet": _varnet(2, 2, 2, 0, 3),
+                "varnet": varnet(2, 2, 2, 0, 3),
             },
             ("unet",), 2, patches=48, images=32, grid_slices=16, shift="contrast",
             channels=(4, 8),
@@ -124,18 +135,18 @@ PROFILES = {
         Profile(
             "classroom", True, 96, 8, (8, 2, 4), 8, 64, 32,
             {
-                "unet": _unet(8, 6, 3),
+                "unet": unet(8, 6, 3),
                 "vit": _vit(8, 128, 4, 4, 96, 6),
-                "varnet": _varnet(4, 4, 3, 0, 3, "contrast"),
+                "varnet": varnet(4, 4, 3, 0, 3, "contrast"),
             },
             _ALL, 2,
         ),
         Profile(
             "paper", False, 320, 32, (128, 8, 8), 16, 2048, 128,
             {
-                "unet": _unet(32, 60, 5),
+                "unet": unet(32, 60, 5),
                 "vit": _vit(10, 396, 9, 4, 320, 60),
-                "varnet": _varnet(8, 12, 9, 1, 60),
+                "varnet": varnet(8, 12, 9, 1, 60),
             },
             _ALL, 4, patches=2048, embedder_size=224, grid_slices=2048,
         ),

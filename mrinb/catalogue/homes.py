@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from mrinb.catalogue import EVERY, matching
 from mrinb.catalogue.base import Distribution, Scanner
 from mrinb.compute.context import cache_dir
+from mrinb.compute.whole import written
 from mrinb.errors import MrinbError, reason, unknown
 
 SIMULATED, OWN = "sim", "own"
@@ -193,10 +194,5 @@ def register(own: Own, cache: Path | None = None) -> None:
     known = {**registered(cache), own.name: own}
     entries = {o.name: {"folder": str(o.folder), "where": dict(o.where)} for o in known.values()}
     path = folder / REGISTER
-    part = path.with_suffix(".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with written(path) as part:
         part.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise MrinbError(f"{path}: cannot be written ({reason(error)})") from None

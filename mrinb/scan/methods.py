@@ -18,6 +18,7 @@ from mrinb.labels import L1_WAVELET, ZERO_FILLED
 from mrinb.recon import masks, metrics
 from mrinb.recon.models import Measured, build, l1_wavelet
 from mrinb.scan.source import Scan
+from mrinb.specs import Coil
 from mrinb.weights import Network
 
 WEIGHT = {"single": 0.003, "multi": 0.01}
@@ -70,8 +71,8 @@ def methods(scan: Scan, networks: Sequence[Network]) -> list[Method]:
         for n in networks
         if n.model != "varnet" or scan.coils > 1
     ]
-    coil = "multi" if scan.coils > 1 else "single"
-    wavelet = build(l1_wavelet.spec(WEIGHT[coil], coil="multi" if scan.coils > 1 else "single"))
+    coil: Coil = "multi" if scan.coils > 1 else "single"
+    wavelet = build(l1_wavelet.spec(WEIGHT[coil], coil=coil))
     words = f"l1-wavelet, weight {WEIGHT[coil]:g}, not trained"
     return [*found, Method(L1_WAVELET, words, wavelet)]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from mrinb import __version__, weights
-from mrinb.errors import MrinbError, reason
+from mrinb.compute.whole import written
 from mrinb.labels import SCORES, ZERO_FILLED
 from mrinb.scan.methods import SHOWN, Outcome, comparison, summary, words
 from mrinb.weights import Network
@@ -33,15 +32,8 @@ def write(outcomes: Sequence[Outcome], networks: Sequence[Network], path: Path) 
         MrinbError: it cannot be written.
     """
     text = html(outcomes, networks)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise MrinbError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def html(outcomes: Sequence[Outcome], networks: Sequence[Network]) -> str:

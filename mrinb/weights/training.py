@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from mrinb import __version__
 from mrinb.compute.context import Context
 from mrinb.compute.store import Store
-from mrinb.errors import MrinbError, reason
+from mrinb.compute.whole import written
+from mrinb.errors import MrinbError
 from mrinb.lab import Lab
 from mrinb.labels import ZERO_FILLED
 from mrinb.models import label
 from mrinb.pools import Pool
-from mrinb.profiles import PROFILES, Profile
-from mrinb.profiles import Network as Size
+from mrinb.profiles import PROFILES, Profile, unet, varnet
 from mrinb.recipes import weights_name
 from mrinb.specs import TrainSpec
 from mrinb.weights import FOLDER, LICENCE, NETWORKS, Network, Weights, path, pool
@@ -32,21 +32,10 @@ PROFILE = PROFILES["classroom"]._replace(
     subjects=(1, 1, 1),
     slices=6,
     networks={
-        "unet": Size((("channels", 8), ("pools", 4)), 11, 1),
-        "varnet": Size(
-            tuple(
-                sorted(
-                    {
-                        "cascades": 4, "channels": 4, "pools": 4, "sens_channels": 2,
-                        "sens_pools": 4, "oversampling": 0,
-                    }.items()
-                )
-            ),
-            11,
-            1,
-        ),
+        "unet": unet(channels=8, epochs=11, seeds=1),
+        "varnet": varnet(cascades=4, channels=4, sens_channels=2, oversampling=0, epochs=11),
     },
-)  # fmt: skip
+)
 """Sizes: about 12 minutes on one idle core, simulation included. Epochs are each network's own."""
 
 TESTED_ON = {
@@ -123,18 +112,13 @@ def export(
     made = f"mrinb {__version__}, {datetime.now(UTC):%Y-%m-%d}"
     note = {"train": spec.model_dump(mode="json"), "scores": scores, "made": made}
     file = path(network.name, folder)
-    part = file.with_suffix(".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with written(file) as part:
         save_file(tensors, part, metadata={"mrinb": json.dumps(note, sort_keys=True)})
         part.chmod(0o644)  # safetensors lets nobody else read
-        part.replace(file)
-        weights = Weights(spec, {k: dict(v) for k, v in scores.items()}, made)
-        count = sum(tensor.numel() for tensor in tensors.values())
-        card_file = file.with_suffix(".md")
-        card_file.write_text(card(network, weights, count), encoding="utf-8")
-    except OSError as error:
-        raise MrinbError(f"{file}: cannot be written ({reason(error)})") from None
+    weights = Weights(spec, {k: dict(v) for k, v in scores.items()}, made)
+    count = sum(tensor.numel() for tensor in tensors.values())
+    with written(file.with_suffix(".md")) as part:
+        part.write_text(card(network, weights, count), encoding="utf-8")
     return file
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrinb.compute.whole import written
 from mrinb.data.convert.output import Scan, Volume, write
 from mrinb.data.own import arrays, axes, conventions
 from mrinb.data.own.conventions import Told
-from mrinb.errors import MrinbError, reason
+from mrinb.errors import MrinbError
 from mrinb.slicing import kspace as transforms
 
 VERSION = 1
@@ -190,15 +190,8 @@ def preview(understood: Understood, path: Path) -> None:
     images = transforms.target(understood.kspace[chosen], understood.recon)[:, ::-1]
     white = np.percentile(images, 99.5)
     shown = np.round(np.clip(images / white, 0, 1) * 255).astype(np.uint8)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as part:
         Image.fromarray(_sheet(list(shown))).save(part, "PNG")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise MrinbError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def _sheet(images: Sequence[np.ndarray]) -> np.ndarray:
